@@ -1,0 +1,279 @@
+"""A catalog as bit sets: which instance types satisfy a requirement, have room, and are on sale, at what price.
+
+A set of types is one Python integer (bit t = the t-th type of the catalog), so that "all of these at once" is one `&`.
+Offerings with the same labels (zone, capacity type, reservation …) form a *cell*; a set of cells is an integer too.
+Prices are integers in nano-USD an hour: exact sums, and a reservation's ten-millionth of a price is not lost.
+
+Everything is immutable after construction but for the memories of answers already given.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from fretsaw.api.catalog import Catalog
+from fretsaw.api.labels import WELL_KNOWN, normalize
+from fretsaw.api.resources import units
+from fretsaw.engine.requirement import Requirement
+from fretsaw.engine.requirements import Requirements
+
+ZONE = "topology.kubernetes.io/zone"
+CAPACITY_TYPE = "karpenter.sh/capacity-type"
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+RESERVATION_ID = "karpenter.k8s.aws/capacity-reservation-id"
+RESERVED = "reserved"
+NANO = 1_000_000_000
+
+Bits = int
+"""A set of instance types, or of cells, as a bit mask."""
+
+
+def bits(mask: Bits) -> Iterator[int]:
+    """The positions of the set bits, ascending."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """A way to buy: all offerings with these labels. `on_sale` are the types that can be bought so now."""
+
+    zone: str
+    capacity_type: str
+    labels: tuple[tuple[str, str], ...]
+    on_sale: Bits
+    price_nano: Mapping[int, int]
+    price_source: Mapping[int, str]
+    reservation_capacity: int | None = None
+
+    @property
+    def reservation(self) -> str:
+        """The reservation's identity; empty for on-demand and spot."""
+        return dict(self.labels).get(RESERVATION_ID, f"{self.zone}/{self.labels}") if self.reserved else ""
+
+    @property
+    def reserved(self) -> bool:
+        """Whether this cell is paid-for capacity."""
+        return self.capacity_type == RESERVED
+
+
+class Room:
+    """Who has room for how much: for each resource the distinct allocatable amounts and the types that have at least that."""
+
+    __slots__ = ("_columns", "usable")
+
+    def __init__(self, allocatable: Iterable[Mapping[str, int]]) -> None:
+        amounts: dict[str, dict[int, Bits]] = {}
+        usable = 0
+        for t, resources in enumerate(allocatable):
+            if all(amount >= 0 for amount in resources.values()):
+                usable |= 1 << t
+            for resource, amount in resources.items():
+                column = amounts.setdefault(resource, {})
+                column[amount] = column.get(amount, 0) | 1 << t
+        self.usable = usable
+        self._columns: dict[str, tuple[list[int], list[Bits]]] = {}
+        for resource, column in amounts.items():
+            values = sorted(column)
+            masks, seen = [0] * len(values), 0
+            for i in range(len(values) - 1, -1, -1):
+                seen |= column[values[i]]
+                masks[i] = seen
+            self._columns[resource] = (values, masks)
+
+    def holding(self, resource: str, need: int) -> Bits:
+        """Types with at least `need` of `resource` (base units); none where the resource is unknown and needed."""
+        column = self._columns.get(resource)
+        if column is None:
+            return self.usable if need <= 0 else 0
+        values, masks = column
+        at = bisect_left(values, need)
+        return masks[at] if at < len(values) else 0
+
+    def largest(self, resource: str) -> int:
+        """The largest amount of `resource` on any type; 0 where none has it."""
+        column = self._columns.get(resource)
+        return column[0][-1] if column else 0
+
+
+class Universe:
+    """One catalog, ready to be asked."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        types = catalog.instance_types
+        self.names = tuple(t.name for t in types)
+        self.all: Bits = (1 << len(types)) - 1
+        self.capacity = tuple({r: units(r, q, up=False) for r, q in t.capacity.items()} for t in types)
+        self.overhead = tuple({r: units(r, q, up=True) for r, q in t.overhead.items()} for t in types)
+        self.allocatable = tuple(map(_allocatable, self.capacity, self.overhead))
+        self.room = Room(self.allocatable)
+        self.capacity_room = Room(self.capacity)
+        self.cells = _cells(catalog)
+        self._offering_keys = frozenset(key for cell in self.cells for key, _ in cell.labels)
+        self._values = self._label_values()
+        self._defined = {key: _union(values.values()) for key, values in self._values.items()}
+        self.well_known = WELL_KNOWN | frozenset(self._values)
+        self._types_memo: dict[Requirement, Bits] = {}
+        self._cells_memo: dict[Requirements, Bits] = {}
+        self._eligible_memo: dict[Requirements, Bits] = {}
+        self._on_sale_memo: dict[Bits, Bits] = {}
+        self._price_memo: dict[Bits, dict[int, tuple[int, int]]] = {}
+        self.reserved_cells: Bits = sum(1 << c for c, cell in enumerate(self.cells) if cell.reserved)
+
+    def _label_values(self) -> dict[str, dict[str, Bits]]:
+        values: dict[str, dict[str, Bits]] = {INSTANCE_TYPE: {}, ZONE: {}, CAPACITY_TYPE: {}}
+
+        def note(key: str, value: str, t: int) -> None:
+            column = values.setdefault(normalize(key), {})
+            column[value] = column.get(value, 0) | 1 << t
+
+        for t, instance_type in enumerate(self.catalog.instance_types):
+            note(INSTANCE_TYPE, instance_type.name, t)
+            for key, listed in instance_type.labels.items():
+                for value in listed:
+                    note(key, value, t)
+            for offering in instance_type.offerings:
+                note(ZONE, offering.zone, t)
+                note(CAPACITY_TYPE, offering.capacity_type, t)
+                for key, value in offering.labels.items():
+                    note(key, value, t)
+        return values
+
+    def values_of(self, key: str, types: Bits) -> Iterator[str]:
+        """The values of label `key` on any of `types`, sorted."""
+        return (value for value, mask in sorted(self._values.get(key, {}).items()) if mask & types)
+
+    def knows(self, key: str) -> bool:
+        """Whether any type carries the label `key`."""
+        return key in self._values
+
+    def with_value(self, key: str, value: str) -> Bits:
+        """Types that may carry `key=value`."""
+        return self._values.get(key, {}).get(value, 0)
+
+    def satisfying(self, requirement: Requirement) -> Bits:
+        """Types whose labels overlap one requirement; a key that no type carries restricts nothing."""
+        known = self._types_memo.get(requirement)
+        if known is not None:
+            return known
+        values = self._values.get(requirement.key)
+        if values is None:
+            return self.all
+        found = _union(mask for value, mask in values.items() if requirement.has(value))
+        if requirement.forbids:
+            found |= self.all & ~self._defined[requirement.key]
+        self._types_memo[requirement] = found
+        return found
+
+    def compatible(self, requirements: Requirements) -> Bits:
+        """Types whose labels overlap all requirements, whether on sale or not."""
+        found = self.all
+        for requirement in requirements:
+            found &= self.satisfying(requirement)
+        return found
+
+    def cells_for(self, requirements: Requirements) -> Bits:
+        """Cells whose labels the requirements admit."""
+        known = self._cells_memo.get(requirements)
+        if known is None:
+            known = sum(1 << c for c, cell in enumerate(self.cells) if _admits(requirements, cell, self._offering_keys))
+            self._cells_memo[requirements] = known
+        return known
+
+    def on_sale(self, cells: Bits) -> Bits:
+        """Types that can be bought now in any of `cells`."""
+        known = self._on_sale_memo.get(cells)
+        if known is None:
+            known = self._on_sale_memo[cells] = _union(self.cells[c].on_sale for c in bits(cells))
+        return known
+
+    def eligible(self, requirements: Requirements) -> Bits:
+        """Types that satisfy all requirements and are on sale in a cell that they admit."""
+        known = self._eligible_memo.get(requirements)
+        if known is None:
+            known = self.compatible(requirements) & self.on_sale(self.cells_for(requirements))
+            self._eligible_memo[requirements] = known
+        return known
+
+    def prices(self, cells: Bits) -> dict[int, tuple[int, int]]:
+        """For each type on sale in `cells`: (cheapest nano-USD an hour, its cell); ties go to the earlier cell."""
+        known = self._price_memo.get(cells)
+        if known is None:
+            known = {}
+            for c in bits(cells):
+                for t, price in self.cells[c].price_nano.items():
+                    if t not in known or price < known[t][0]:
+                        known[t] = (price, c)
+            self._price_memo[cells] = known
+        return known
+
+    def cheapest_first(self, types: Bits, cells: Bits) -> list[tuple[int, int, int]]:
+        """(nano-USD an hour, type, cell) of each of `types` on sale in `cells`, by price, then name."""
+        prices = self.prices(cells)
+        found = [(prices[t][0], t, prices[t][1]) for t in bits(types) if t in prices]
+        found.sort(key=lambda entry: (entry[0], self.names[entry[1]]))
+        return found
+
+    def distinct_values(self, key: str, types: Bits) -> int:
+        """How many values of `key` the `types` have between them, as `minValues` counts."""
+        return sum(1 for mask in self._values.get(key, {}).values() if mask & types)
+
+
+def _allocatable(capacity: dict[str, int], overhead: dict[str, int]) -> dict[str, int]:
+    """Capacity minus overhead; memory set aside as huge pages is no memory any more, though never below nothing."""
+    left = {resource: amount - overhead.get(resource, 0) for resource, amount in capacity.items()}
+    huge = sum(amount for resource, amount in capacity.items() if resource.startswith("hugepages-"))
+    if huge:
+        left["memory"] = max(left.get("memory", 0) - huge, 0)
+    return left
+
+
+def _union(masks: Iterable[Bits]) -> Bits:
+    found = 0
+    for mask in masks:
+        found |= mask
+    return found
+
+
+def _admits(requirements: Requirements, cell: Cell, offering_keys: frozenset[str]) -> bool:
+    labels = {ZONE: cell.zone, CAPACITY_TYPE: cell.capacity_type, **dict(cell.labels)}
+    for requirement in requirements:
+        value = labels.get(requirement.key)
+        if value is not None:
+            if not requirement.has(value):
+                return False
+        elif requirement.key in offering_keys and not requirement.forbids:
+            return False
+    return True
+
+
+_CellKey = tuple[str, str, tuple[tuple[str, str], ...]]
+
+
+def _cells(catalog: Catalog) -> tuple[Cell, ...]:
+    """Offerings gathered by their labels, ordered by zone, capacity type and labels."""
+    on_sale: dict[_CellKey, Bits] = {}
+    prices: dict[_CellKey, dict[int, int]] = {}
+    sources: dict[_CellKey, dict[int, str]] = {}
+    left: dict[_CellKey, int] = {}
+    for t, instance_type in enumerate(catalog.instance_types):
+        for o in instance_type.offerings:
+            key = (o.zone, o.capacity_type, tuple(sorted((normalize(k), v) for k, v in o.labels.items())))
+            on_sale.setdefault(key, 0)
+            if o.reservation_capacity is not None:
+                left[key] = min(left.get(key, o.reservation_capacity), o.reservation_capacity)
+            if not o.available:
+                continue
+            price = round(o.price * NANO)
+            on_sale[key] |= 1 << t
+            if price < prices.setdefault(key, {}).get(t, price + 1):
+                prices[key][t] = price
+                sources.setdefault(key, {})[t] = o.price_source
+    return tuple(
+        Cell(*key, on_sale[key], prices.get(key, {}), sources.get(key, {}), left.get(key)) for key in sorted(on_sale)
+    )
