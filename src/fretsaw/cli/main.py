@@ -1,0 +1,108 @@
+"""The command `fretsaw`: finds the subcommand, runs it, turns its result or exception into an exit code.
+
+Each subcommand's module is imported only when that command runs, so that `fretsaw --help` answers at once; nothing
+here may import msgspec, yaml, rich, numpy or anything that does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import NoReturn
+
+import click
+from click.shell_completion import CompletionItem
+
+from fretsaw import __version__
+from fretsaw.cli import errors
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "plan": ("fretsaw.cli.plan_cmd:plan", "Which nodes to buy for these pods, and at what price."),
+    "validate": ("fretsaw.cli.validate_cmd:validate", "Check manifests as the API server and the controllers would."),
+    "catalog": ("fretsaw.cli.catalog_cmd:catalog", "Show, export or rebuild the instance types and their prices."),
+    "crds": ("fretsaw.cli.crds_cmd:crds", "Print the CustomResourceDefinitions to install."),
+    "completion": ("fretsaw.cli.completion_cmd:completion", "Print the completion script for bash, zsh or fish."),
+}
+"""Name → (where it lives, its line in the help)."""
+
+HELP = """Plan the nodes that Kubernetes pods need on AWS, in Karpenter's words.
+
+\b
+Examples:
+  fretsaw plan -f examples/gpu-platform    nodes, prices, proof, and why pods wait
+  fretsaw plan -f cluster.yaml -o json     the same for a program
+  fretsaw validate pools/                  find the mistakes before the cluster does
+  fretsaw catalog show g5.xlarge           capacity and price of one instance type
+
+\b
+Exit codes: 0 done · 1 done, and something was found (such as a pod that cannot be placed) ·
+2 the input is wrong · 3 the outside world failed · 70 a bug in fretsaw
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help lines without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and help lines from the table: pressing Tab must not import every command."""
+        names = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = get_close_matches(name, COMMANDS, n=1)
+            known = f"did you mean {near[0]}?" if near else f"known: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no such command: {name} ({known})", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fretsaw", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error (also: FRETSAW_DEBUG=1).")
+def fretsaw(debug: bool) -> None:
+    """Only holds the global options; see HELP."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of `fretsaw ARGUMENTS`; nothing is raised.
+
+    arguments: without the program's name; None reads those of the process.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = fretsaw.main(given, prog_name="fretsaw", standalone_mode=False)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
+        return errors.report(error, debug=_debug(given))
+    return code if isinstance(code, int) else errors.DONE
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    sys.exit(run())
+
+
+def _debug(arguments: Sequence[str]) -> bool:
+    """Asked for by the environment or by the global option, which stands before the command's name."""
+    asked = os.environ.get("FRETSAW_DEBUG", "") not in ("", "0")
+    return asked or "--debug" in arguments[: next((i for i, a in enumerate(arguments) if a in COMMANDS), None)]
