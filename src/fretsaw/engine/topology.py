@@ -1,0 +1,258 @@
+"""All topology groups of a pass: made from the pods' constraints, filled with the pods that run already.
+
+Source: Karpenter v1.14 pkg/controllers/provisioning/scheduling topology.go.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from fretsaw.api.affinity import PodAffinityTerm, Toleration, TopologySpreadConstraint
+from fretsaw.api.labels import normalize
+from fretsaw.api.meta import LabelSelector, SelectorExpression
+from fretsaw.api.node import Taint
+from fretsaw.api.policy import Namespace
+from fretsaw.engine.groups import AFFINITY, ANTI_AFFINITY, EVERY_NODE, SPREAD, Group, GroupKey, NodeFilter
+from fretsaw.engine.requirements import HOSTNAME, Requirements
+from fretsaw.engine.taints import untolerated
+from fretsaw.engine.wishes import Wishes
+
+NO_SKEW = 2**31 - 1
+
+
+class Domains:
+    """The domains that pools can make: for each label key its values, each with the taints of the pools that make it."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, list[tuple[Taint, ...]]]] = defaultdict(dict)
+
+    def insert(self, key: str, value: str, taints: tuple[Taint, ...]) -> None:
+        """Note that a pool with these taints can make nodes with `key=value`."""
+        known = self._values[key].setdefault(value, [])
+        if taints not in known:
+            known.append(taints)
+
+    def of(self, key: str, tolerations: Sequence[Toleration] | None) -> frozenset[str]:
+        """The values of `key`; with tolerations given, only where a pool's taints are tolerated."""
+        return frozenset(
+            value
+            for value, pools in self._values.get(key, {}).items()
+            if tolerations is None or any(untolerated(taints, tolerations) is None for taints in pools)
+        )
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A pod that has a node already, as far as topology is concerned."""
+
+    namespace: str
+    labels: Mapping[str, str]
+    wishes: Wishes
+    node: str
+    terminating: bool = False
+
+
+class Host(msgspec.Struct, frozen=True):
+    """A node of the cluster, as far as topology is concerned."""
+
+    name: str
+    hostname: str
+    labels: Mapping[str, str]
+    requirements: Requirements
+    taints: tuple[Taint, ...]
+    bit: int = 0
+    """Its place among the nodes that may take pods; 0 where it may not."""
+    target: bool = True
+
+
+class Owned(msgspec.Struct, frozen=True):
+    """The groups that one pod's constraints made, by constraint, and those that keep others away from it."""
+
+    spreads: Mapping[TopologySpreadConstraint, Group]
+    near: Mapping[PodAffinityTerm, Group]
+    far: Mapping[PodAffinityTerm, Group]
+    inverse: tuple[Group, ...]
+
+
+class Topology:
+    """Every group of the pass. Call `own` for all pods first, then `count_running`, then schedule."""
+
+    def __init__(self, domains: Domains, namespaces: Iterable[Namespace]) -> None:
+        self._domains = domains
+        self._namespaces = tuple((n.metadata.name, n.metadata.labels) for n in namespaces)
+        self._groups: dict[GroupKey, Group] = {}
+        self._inverse: dict[GroupKey, Group] = {}
+        self._index: dict[tuple[str, str], list[Group]] = {}
+        self._unindexed: list[Group] = []
+        self._inverse_index: dict[tuple[str, str], list[Group]] = {}
+        self._inverse_unindexed: list[Group] = []
+
+    def own(self, wishes: Wishes, namespace: str, labels: Mapping[str, str]) -> Owned:
+        """The groups of a pod's constraints, made where they are new."""
+        near = (*wishes.affinity, *wishes.preferred_affinity)
+        far = (*wishes.anti_affinity, *wishes.preferred_anti_affinity)
+        return Owned(
+            spreads={s: self._spread(s, wishes, namespace, labels) for s in wishes.spreads},
+            near={t: self._term(AFFINITY, t, wishes.tolerations, namespace) for t in near},
+            far={t: self._term(ANTI_AFFINITY, t, wishes.tolerations, namespace) for t in far},
+            inverse=tuple(self._inverse_term(t, wishes.tolerations, namespace) for t in wishes.anti_affinity),
+        )
+
+    def selecting(self, namespace: str, labels: Mapping[str, str]) -> tuple[Group, ...]:
+        """The groups that count a pod with these labels."""
+        return _matching(self._index, self._unindexed, namespace, labels)
+
+    def shunning(self, namespace: str, labels: Mapping[str, str]) -> tuple[Group, ...]:
+        """The groups of pods that want no pod with these labels near them."""
+        return _matching(self._inverse_index, self._inverse_unindexed, namespace, labels)
+
+    def count_running(self, pods: Iterable[Running], hosts: Iterable[Host]) -> None:
+        """Register the nodes' domains and count the pods that have a node already."""
+        by_name = {host.name: host for host in hosts}
+        targets = [host for _, host in sorted(by_name.items()) if host.target]
+        for group in self._groups.values():
+            for host in targets:
+                if group.key in host.labels and group.spec.node_filter.matches(host.taints, host.requirements):
+                    group.register(host.labels[group.key])
+        for pod in pods:
+            host = by_name.get(pod.node)
+            if host is not None:
+                self._count(pod, host)
+
+    def _count(self, pod: Running, host: Host) -> None:
+        for term in pod.wishes.anti_affinity:
+            group = self._inverse_term(term, pod.wishes.tolerations, pod.namespace)
+            _record(group, host)
+        if pod.terminating:
+            return
+        for group in self._counting(pod):
+            if group.spec.node_filter.matches(host.taints, host.requirements):
+                _record(group, host)
+
+    def _counting(self, pod: Running) -> Iterable[Group]:
+        """Groups that count a running pod; one without any selector counts all pods of its namespace, as the peer does."""
+        yield from self.selecting(pod.namespace, pod.labels)
+        for group in self._unindexed:
+            if group.spec.selects_nothing and pod.namespace in group.spec.namespaces:
+                yield group
+
+    def _spread(
+        self, constraint: TopologySpreadConstraint, wishes: Wishes, namespace: str, labels: Mapping[str, str]
+    ) -> Group:
+        honor_taints = constraint.node_taints_policy == "Honor"
+        node_filter = NodeFilter(
+            alternatives=wishes.alternatives() if constraint.node_affinity_policy != "Ignore" else (Requirements(),),
+            tolerations=wishes.tolerations if honor_taints else None,
+        )
+        selector = _with_label_keys(constraint.label_selector, constraint.match_label_keys, labels)
+        return self._group(
+            SPREAD,
+            constraint.topology_key,
+            frozenset((namespace,)),
+            selector,
+            wishes.tolerations if honor_taints else None,
+            constraint.max_skew,
+            constraint.min_domains,
+            node_filter,
+        )
+
+    def _term(self, kind: str, term: PodAffinityTerm, tolerations: Sequence[Toleration], namespace: str) -> Group:
+        spaces = self._spaces(term, namespace)
+        return self._group(kind, term.topology_key, spaces, term.label_selector, tolerations)
+
+    def _inverse_term(self, term: PodAffinityTerm, tolerations: Sequence[Toleration], namespace: str) -> Group:
+        spec = self._spec(
+            ANTI_AFFINITY, term.topology_key, self._spaces(term, namespace), term.label_selector, tolerations
+        )
+        group = self._inverse.get(spec)
+        if group is None:
+            group = self._inverse[spec] = Group(spec, term.label_selector)
+            _index(self._inverse_index, self._inverse_unindexed, group)
+        return group
+
+    def _group(
+        self,
+        kind: str,
+        key: str,
+        namespaces: frozenset[str],
+        selector: LabelSelector | None,
+        tolerations: Sequence[Toleration] | None,
+        max_skew: int = NO_SKEW,
+        min_domains: int | None = None,
+        node_filter: NodeFilter = EVERY_NODE,
+    ) -> Group:
+        spec = self._spec(kind, key, namespaces, selector, tolerations, max_skew, min_domains, node_filter)
+        group = self._groups.get(spec)
+        if group is None:
+            group = self._groups[spec] = Group(spec, selector)
+            _index(self._index, self._unindexed, group)
+        return group
+
+    def _spec(
+        self,
+        kind: str,
+        key: str,
+        namespaces: frozenset[str],
+        selector: LabelSelector | None,
+        tolerations: Sequence[Toleration] | None,
+        max_skew: int = NO_SKEW,
+        min_domains: int | None = None,
+        node_filter: NodeFilter = EVERY_NODE,
+    ) -> GroupKey:
+        chosen = selector or LabelSelector()
+        name = normalize(key)
+        return GroupKey(
+            kind=kind,
+            key=name,
+            namespaces=namespaces,
+            labels=tuple(sorted(chosen.match_labels.items())),
+            expressions=tuple(
+                sorted({(e.key, e.operator, tuple(sorted(e.values))) for e in chosen.match_expressions})
+            ),
+            selects_nothing=selector is None,
+            max_skew=max_skew,
+            min_domains=min_domains,
+            node_filter=node_filter,
+            domains=frozenset() if name == HOSTNAME else self._domains.of(name, tolerations),
+        )
+
+    def _spaces(self, term: PodAffinityTerm, namespace: str) -> frozenset[str]:
+        """The namespaces that a term looks at: its list and those selected, or else the pod's own."""
+        if term.namespace_selector is None:
+            return frozenset(term.namespaces or (namespace,))
+        selected = (name for name, labels in self._namespaces if term.namespace_selector.matches(labels))
+        return frozenset((*selected, *term.namespaces))
+
+
+def _with_label_keys(
+    selector: LabelSelector | None, keys: Iterable[str], labels: Mapping[str, str]
+) -> LabelSelector | None:
+    added = tuple(SelectorExpression(key, "In", (labels[key],)) for key in keys if key in labels)
+    if selector is None or not added:
+        return selector
+    return LabelSelector(selector.match_labels, (*selector.match_expressions, *added))
+
+
+def _index(index: dict[tuple[str, str], list[Group]], rest: list[Group], group: Group) -> None:
+    """File a group under one of its exact labels, so that a pod need not be held against every group."""
+    if group.spec.labels:
+        index.setdefault(group.spec.labels[0], []).append(group)
+    else:
+        rest.append(group)
+
+
+def _matching(
+    index: dict[tuple[str, str], list[Group]], rest: Iterable[Group], namespace: str, labels: Mapping[str, str]
+) -> tuple[Group, ...]:
+    found = [g for pair in sorted(labels.items()) for g in index.get(pair, ()) if g.selects(namespace, labels)]
+    found.extend(g for g in rest if g.selects(namespace, labels))
+    return tuple(found)
+
+
+def _record(group: Group, host: Host) -> None:
+    if group.key == HOSTNAME:
+        group.record_host(host.hostname, 0, host.bit)
+    elif group.key in host.labels:
+        group.record(host.labels[group.key])
