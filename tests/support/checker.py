@@ -167,11 +167,18 @@ class _Check:
         lists = {one: self.fit.offerings(node["nodePool"], one, combos) for one in node["instanceTypes"]}
         cells = sorted({(o["zone"], o["capacityType"]) for offers in lists.values() for o in offers})
         zones, kinds = sorted({zone for zone, _ in cells}), sorted({kind for _, kind in cells})
-        windows = [(set(zones), set(kinds))]
-        if self.fit.narrows:
-            windows = [(z, k) for z in _subsets(zones, node["zone"]) for k in _subsets(kinds, node["capacityType"])]
+        windows = itertools.product(
+            self._open(kube.ZONE, zones, node["zone"]), self._open(kube.CAPACITY_TYPE, kinds, node["capacityType"])
+        )
         if not any(self._cheapest_first(node, lists, zone, kind) for zone, kind in windows):
             self._say(where, f"{name} is not the cheapest choice, or its types are not sorted by price")
+
+    def _open(self, key: str, values: list[str], chosen: str) -> list[set[str]]:
+        """Sets of values that topology or a preference may have left open; with neither, all of them."""
+        other_keys = {
+            k for offers in self.world.types.values() for o in offers["offerings"] for k in o.get("labels") or {}
+        }
+        return list(_subsets(values, chosen)) if self.fit.narrowed & {key, *other_keys} else [set(values)]
 
     def _cheapest_first(self, node: Obj, lists: dict[str, list[Obj]], zones: set[str], kinds: set[str]) -> bool:
         prices = []

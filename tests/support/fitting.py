@@ -30,8 +30,8 @@ class NodeFit:
     def __init__(self, world: World, priced: Priced) -> None:
         self.world = world
         self.priced = priced
-        self.narrows = any(_narrows(world, pod) for pod in world.pods.values())
-        """Some pod may narrow a node's zones or capacity types in a way that the plan does not tell."""
+        self.narrowed = {key for pod in world.pods.values() for key in narrowing_keys(world, pod)}
+        """Keys of which some pod may narrow a node's values in a way that the plan does not tell."""
         self._daemon_need: dict[tuple[str, str], Amounts] = {}
         self._opens: dict[tuple[str, str], bool] = {}
         self._spans = {name: world.type_spans(name) for name in world.types}
@@ -145,22 +145,41 @@ class NodeFit:
 
     def depends_on_others(self, pod: Obj) -> bool:
         """Whether more than the pod and the pool decides: topology, preferences, volumes, alternatives, reservations."""
-        return self.narrows or _narrows(self.world, pod)
+        return bool(narrowing_keys(self.world, pod)) or any(narrowing_keys(self.world, other) for other in self._shy())
+
+    def _shy(self) -> list[Obj]:
+        """Pods whose anti-affinity may keep others away."""
+        return [
+            pod
+            for pod in self.world.pods.values()
+            if ((pod.get("spec") or {}).get("affinity") or {}).get("podAntiAffinity")
+        ]
 
 
-def _narrows(world: World, pod: Obj) -> bool:
+def narrowing_keys(world: World, pod: Obj) -> set[str]:
+    """Label keys that the pod's topology, preferences, OR terms, volumes and reservations may narrow."""
     spec = pod.get("spec") or {}
     affinity = spec.get("affinity") or {}
-    node_affinity = affinity.get("nodeAffinity") or {}
-    return bool(
-        spec.get("topologySpreadConstraints")
-        or affinity.get("podAffinity")
-        or affinity.get("podAntiAffinity")
-        or node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution")
-        or len(kube.required_terms(spec)) > 1
-        or any(len(world.volume_options(claim)) > 1 for claim in world.claims_of(pod))
-        or any(o["capacityType"] == "reserved" for one in world.types.values() for o in one["offerings"])
-    )
+    keys = {rule["topologyKey"] for rule in spec.get("topologySpreadConstraints") or []}
+    for name in ("podAffinity", "podAntiAffinity"):
+        for entry in _entries(affinity.get(name) or {}):
+            keys.add(entry["topologyKey"])
+    preferred = (affinity.get("nodeAffinity") or {}).get("preferredDuringSchedulingIgnoredDuringExecution") or []
+    terms = kube.required_terms(spec)
+    for term in [*(entry["preference"] for entry in preferred), *(terms if len(terms) > 1 else [])]:
+        keys |= {item["key"] for item in term.get("matchExpressions") or []}
+    for claim in world.claims_of(pod):
+        options = world.volume_options(claim)
+        keys |= {key for option in options if len(options) > 1 for key in option}
+    if any(o["capacityType"] == "reserved" for one in world.types.values() for o in one["offerings"]):
+        keys.add(kube.CAPACITY_TYPE)
+    return {kube.normal(key) for key in keys}
+
+
+def _entries(affinity: Obj) -> list[Obj]:
+    soft = affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or []
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or []
+    return [*required, *(entry["podAffinityTerm"] for entry in soft)]
 
 
 def _sold(offering: Obj, combo: Spans) -> bool:
