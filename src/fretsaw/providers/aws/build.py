@@ -1,0 +1,149 @@
+"""Write the snapshot from bundled data of moto and libcloud, and from the reviewed inputs beside it.
+
+Run by `fretsaw catalog build`; needs the extra `fretsaw[catalog]`. No network, no clock: the same inputs give the same
+bytes. Inputs of ours lie in `data/inputs/`: `corrections.yaml`, `facts.yaml`, `sources.yaml`, `extra_types.yaml`,
+`network.csv` and `spot_advisor.csv`.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fretsaw.providers.aws import inputs, prices
+from fretsaw.providers.aws.ec2_bundle import offerings, type_rows
+from fretsaw.providers.aws.snapshot import DATA, PriceBasis, RegionRow, Saving, SpotBasis, TypeRow
+
+REGIONS = (
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-2",
+    "eu-central-1",
+    "eu-west-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-2",
+)
+BASE_REGION = "us-east-1"
+
+
+def build(out: Path = DATA) -> dict[str, int]:
+    """Write every file of the snapshot below `out`; returns the bytes of each file by its relative name.
+
+    Raises UserError when the extra is not installed or an input is wrong.
+    """
+    files = render()
+    for name, content in files.items():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return {name: len(content) for name, content in files.items()}
+
+
+def render() -> dict[str, bytes]:
+    """The snapshot's files by relative name."""
+    sources = inputs.sources()
+    rows = sorted(type_rows(), key=lambda row: row.name)
+    files = {
+        "types.json": _table({"as_of": sources.sources["ec2-types"].date}, TypeRow, rows),
+        "facts.json": _document(inputs.facts()),
+        "sources.json": _document(sources),
+    }
+    for region, content in _regions({row.name: row for row in rows}).items():
+        files[f"regions/{region}.json"] = content
+    return files
+
+
+def _regions(types: dict[str, TypeRow]) -> dict[str, bytes]:
+    corrections, listed, advisor = inputs.corrections(), inputs.libcloud_prices(), inputs.spot_advisor()
+    base = corrections.prices(BASE_REGION)
+    old = {**base, **corrections.superseded_prices(BASE_REGION)}
+    found: dict[str, bytes] = {}
+    for region in REGIONS:
+        offered = offerings(region)
+        names = sorted(name for name in {*offered.letters, *corrections.prices(region)} if name in types)
+        if own := corrections.prices(region):
+            on_demand = {name: _published(own.get(name)) for name in names}
+        elif region in corrections.parity:
+            on_demand = prices.like(names, listed.get(region, {}), base, old)
+        else:
+            on_demand = prices.regional(names, listed.get(region, {}), base, old)
+        known = advisor.get(region, {})
+        rows = [_row(types[name], offered.letters.get(name, ""), on_demand[name], known) for name in names]
+        savings = msgspec.to_builtins(_family_savings([types[name] for name in names], known))
+        head = {
+            "region": region,
+            "as_of": corrections.newest,
+            "zones": offered.zones,
+            "family_savings": savings,
+        }
+        found[region] = _table(head, RegionRow, rows)
+    return found
+
+
+def _published(usd: float | None) -> prices.OnDemand:
+    return prices.OnDemand(usd, PriceBasis.PUBLISHED if usd else PriceBasis.NONE)
+
+
+def _row(row: TypeRow, zones: str, on_demand: prices.OnDemand, advisor: dict[str, Saving]) -> RegionRow:
+    own = advisor.get(row.name) if row.accelerated and row.has("s") else None
+    return RegionRow(row.name, zones, on_demand.usd, on_demand.basis, own)
+
+
+def _family_savings(rows: list[TypeRow], advisor: dict[str, Saving]) -> dict[str, Saving]:
+    """Savings of the families that have no devices: the family's median, or its category's where it is newer.
+
+    Accelerated types have only their own figures: one that the advisor lacks may have no spot pool at all.
+    """
+    medians = _category_medians(advisor)
+    found: dict[str, Saving] = {}
+    for name in sorted({row.family for row in rows if not row.accelerated and row.has("s")}):
+        if own := advisor.get(name):
+            found[name] = Saving(own.percent, own.band, SpotBasis.FAMILY)
+        elif shared := medians.get(prices.category(name)):
+            found[name] = Saving(shared.percent, shared.band, SpotBasis.CATEGORY)
+    return found
+
+
+def _category_medians(advisor: dict[str, Saving]) -> dict[str, Saving]:
+    groups: dict[str, list[Saving]] = {}
+    for name, saving in sorted(advisor.items()):
+        if "." not in name:
+            groups.setdefault(prices.category(name), []).append(saving)
+    return {
+        name: Saving(
+            statistics.median_low([saving.percent for saving in group]),
+            statistics.median_low([saving.band for saving in group]),
+        )
+        for name, group in groups.items()
+    }
+
+
+def _table(head: dict[str, Any], shape: type[msgspec.Struct], rows: list[Any]) -> bytes:
+    """One JSON object with a row a line."""
+    head = {**head, "columns": shape.__struct_fields__}
+    lines = [_compact(_without_defaults(row)) for row in rows]
+    body = ",\n".join(f"  {line}" for line in lines)
+    return f'{_compact(head)[:-1]},"rows":[\n{body}\n]}}\n'.encode()
+
+
+def _without_defaults(row: msgspec.Struct) -> list[Any]:
+    """The row's values up to the last one that is not its field's default."""
+    values: list[Any] = msgspec.to_builtins(row)
+    defaults = row.__struct_defaults__
+    while defaults and values[-1] == msgspec.to_builtins(defaults[-1]):
+        values, defaults = values[:-1], defaults[:-1]
+    return values
+
+
+def _document(value: object) -> bytes:
+    return (json.dumps(msgspec.to_builtins(value), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

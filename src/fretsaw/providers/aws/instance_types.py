@@ -1,0 +1,150 @@
+"""The catalog of a region under a node class: labels, capacity, overhead and offerings of every EC2 type.
+
+Called by the planner and by `fretsaw catalog`. Pure but for reading the shipped snapshot once per process.
+Source: Karpenter AWS provider v1.14 pkg/providers/instancetype (types.go, offering, compatibility).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fretsaw.api import labels as keys
+from fretsaw.api.catalog import Catalog, InstanceType, Offering
+from fretsaw.api.resources import render
+from fretsaw.providers.aws import formulas, labels, prices, snapshot
+from fretsaw.providers.aws.nodeclass_view import NodeClassView
+from fretsaw.providers.aws.settings import DEFAULT, Settings
+from fretsaw.providers.aws.snapshot import RegionData, RegionRow, TypeRow, regions
+
+__all__ = ["Settings", "catalog", "compatible", "regions"]
+
+_RESERVATION = f"{keys.AWS_DOMAIN}/capacity-reservation"
+_RESERVED_DIVISOR = 10_000_000
+"""A reservation is paid for anyway: its price only orders it before everything else."""
+
+
+def catalog(
+    region: str = "us-east-1",
+    node_class_spec: Mapping[str, Any] | None = None,
+    node_class_status: Mapping[str, Any] | None = None,
+    *,
+    settings: Settings = DEFAULT,
+) -> Catalog:
+    """Every instance type of a region as a node class gets it, sorted by name.
+
+    node_class_spec, node_class_status: the plain mappings of an EC2NodeClass; without a spec the defaults of AL2023.
+    A type that the node class cannot launch stays listed with its offerings marked unavailable.
+    Raises UserError for an unknown region, and for values of the node class that cannot be read.
+    """
+    data = snapshot.load_region(region)
+    node_class = NodeClassView(node_class_spec, node_class_status)
+    rows = snapshot.load_types()
+    types = [
+        _instance_type(rows[row.name], row, data, node_class, settings)
+        for row in data.rows
+        if rows[row.name].arch in ("amd64", "arm64")
+    ]
+    return Catalog(types, region=region, as_of=data.as_of, notes=_notes(data))
+
+
+def _notes(data: RegionData) -> list[str]:
+    notes = ["spot prices are modelled: on-demand less the savings that AWS's Spot Instance Advisor showed 2025-06-28"]
+    estimated = sum(bool(prices.price_source(row.basis)) for row in data.rows)
+    if estimated:
+        notes.append(f"{estimated} of {len(data.rows)} on-demand prices in {data.region} are estimated")
+    return notes
+
+
+def _instance_type(
+    row: TypeRow, sale: RegionRow, data: RegionData, node_class: NodeClassView, settings: Settings
+) -> InstanceType:
+    amounts = formulas.capacity(row, node_class, settings)
+    kept_back = formulas.overhead(row, node_class, amounts)
+    return InstanceType(
+        name=row.name,
+        capacity={name: render(name, amount) for name, amount in sorted(amounts.items())},
+        overhead={name: render(name, amount) for name, amount in sorted(kept_back.items())},
+        labels=labels.labels(row, data.region, node_class),
+        offerings=_offerings(row, sale, data, node_class),
+    )
+
+
+def _offerings(row: TypeRow, sale: RegionRow, data: RegionData, node_class: NodeClassView) -> list[Offering]:
+    """By zone, then on-demand, spot, and the node class's reservations; only what has a price, and in its zones."""
+    available = compatible(row, node_class) is None
+    found: list[Offering] = []
+    for zone, zone_id in _zones(sale, data, node_class).items():
+        place = {keys.ZONE_ID: zone_id} if zone_id else {}
+        if sale.on_demand is not None and row.has("o"):
+            mark = prices.price_source(sale.basis)
+            found.append(Offering(zone, "on-demand", sale.on_demand, available, place, None, mark))
+        if row.has("s") and (price := prices.spot_price(sale, data.saving(sale), zone)) is not None:
+            found.append(Offering(zone, "spot", price, available, place, None, "modelled"))
+    return found + _reserved(row, sale, data, node_class, available) if node_class.reservations else found
+
+
+def _zones(sale: RegionRow, data: RegionData, node_class: NodeClassView) -> dict[str, str]:
+    """Zones that offer the type and that the node class's subnets reach; ids of the subnets win."""
+    offered = {zone: zone_id for zone, zone_id in data.zones.items() if zone[-1] in sale.zones}
+    if node_class.zones is None:
+        return offered
+    return {zone: node_class.zones[zone] or zone_id for zone, zone_id in offered.items() if zone in node_class.zones}
+
+
+def _reserved(
+    row: TypeRow, sale: RegionRow, data: RegionData, node_class: NodeClassView, available: bool
+) -> list[Offering]:
+    return [
+        _reservation(item, sale, data, node_class, available)
+        for item in node_class.reservations
+        if item.get("instanceType") == row.name
+    ]
+
+
+def _reservation(
+    item: Mapping[str, Any], sale: RegionRow, data: RegionData, node_class: NodeClassView, available: bool
+) -> Offering:
+    zone = str(item.get("availabilityZone") or "")
+    count = item.get("availableInstanceCount")
+    zone_id = (node_class.zones or {}).get(zone) or data.zones.get(zone, "")
+    usable = available and count != 0 and item.get("state") != "expiring"
+    reachable = node_class.zones is None or zone in node_class.zones
+    return Offering(
+        zone=zone,
+        capacity_type="reserved",
+        price=(sale.on_demand or 0.0) / _RESERVED_DIVISOR,
+        available=usable and reachable,
+        labels={
+            **({keys.ZONE_ID: zone_id} if zone_id else {}),
+            f"{_RESERVATION}-id": str(item["id"]),
+            f"{_RESERVATION}-type": str(item.get("reservationType") or "default"),
+            f"{_RESERVATION}-interruptible": "true" if item.get("interruptible") else "false",
+        },
+        reservation_capacity=count if isinstance(count, int) else None,
+    )
+
+
+def compatible(row: TypeRow, node_class: NodeClassView) -> str | None:
+    """Why the node class cannot launch the type, or None when it can."""
+    if node_class.family == "AL2023" and row.family == "a1":
+        return "AL2023 does not run on a1"
+    if node_class.nested_virtualization and not row.has("v"):
+        return "no nested virtualization"
+    if node_class.connection_tracking and row.hypervisor != "nitro":
+        return "connection tracking needs the nitro hypervisor"
+    return _interfaces_fit(row, node_class) if node_class.network_interfaces is not None else None
+
+
+def _interfaces_fit(row: TypeRow, node_class: NodeClassView) -> str | None:
+    if not row.has("a"):
+        return "network interfaces need ENA"
+    for item in node_class.network_interfaces or ():
+        card, device = item.get("networkCardIndex", 0), item.get("deviceIndex", 0)
+        if card >= len(row.card_interfaces):
+            return f"has no network card {card}"
+        if device >= row.card_interfaces[card]:
+            return f"network card {card} takes {row.card_interfaces[card]} interfaces"
+    if node_class.efa_only_count > (row.efa_interfaces or 0):
+        return f"takes {row.efa_interfaces or 0} EFA interfaces"
+    return None
