@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import NoReturn
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, shell_complete
 
 from fretsaw import __version__
 from fretsaw.cli import errors
@@ -27,6 +27,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("fretsaw.cli.completion_cmd:completion", "Print the completion script for bash, zsh or fish."),
 }
 """Name → (where it lives, its line in the help)."""
+
+COMPLETE_VARIABLE = "_FRETSAW_COMPLETE"
+"""Set by the script that `fretsaw completion` prints, when the user presses Tab."""
 
 HELP = """Plan the nodes that Kubernetes pods need on AWS, in Karpenter's words.
 
@@ -90,10 +93,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = fretsaw.main(given, prog_name="fretsaw", standalone_mode=False)
+        code = _invoke(given)
         sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
     except (Exception, KeyboardInterrupt) as error:
         return errors.report(error, debug=_debug(given))
+    return code
+
+
+def _invoke(arguments: list[str]) -> int:
+    """Run the command. Not click's own `main`, whose exit code for a closed pipe is 1: "found something" here."""
+    if instruction := os.environ.get(COMPLETE_VARIABLE):
+        return shell_complete(fretsaw, {}, "fretsaw", COMPLETE_VARIABLE, instruction)
+    with fretsaw.make_context("fretsaw", list(arguments)) as context:
+        code = fretsaw.invoke(context)
     return code if isinstance(code, int) else errors.DONE
 
 
