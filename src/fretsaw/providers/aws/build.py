@@ -21,7 +21,6 @@ from fretsaw.providers.aws.snapshot import DATA, PriceBasis, RegionRow, Saving, 
 REGIONS = (
     "ap-northeast-1",
     "ap-northeast-2",
-    "ap-south-1",
     "ap-southeast-2",
     "eu-central-1",
     "eu-west-1",

@@ -49,10 +49,13 @@ def catalog(
 
 
 def _notes(data: RegionData) -> list[str]:
-    notes = ["spot prices are modelled: on-demand less the savings that AWS's Spot Instance Advisor showed 2025-06-28"]
-    estimated = sum(bool(prices.price_source(row.basis)) for row in data.rows)
+    """What every output says of these prices."""
+    dated = snapshot.load_sources().sources["spot-advisor"].date
+    notes = [f"spot prices are modelled: on-demand less the savings of {dated}"]
+    priced = [row for row in data.rows if row.on_demand is not None]
+    estimated = sum(bool(prices.price_source(row.basis)) for row in priced)
     if estimated:
-        notes.append(f"{estimated} of {len(data.rows)} on-demand prices in {data.region} are estimated")
+        notes.append(f"{estimated} of {len(priced)} on-demand prices are estimated")
     return notes
 
 
