@@ -45,7 +45,7 @@ def _instance_type(i: int) -> Json:
 
 
 def diverse(count: int) -> Json:
-    """A fifth each: plain, spread over zones, spread over hosts, together in a zone, apart on hosts; plain for the rest."""
+    """A fifth each: plain, spread over zones, spread over hosts, together in a zone, apart on hosts; the rest plain."""
     random, fifth = Random(DRAW), count // 5
     pods = [_plain(random, f"plain-{i}") for i in range(fifth)]
     pods += [_spread(random, f"zone-spread-{i}", ZONE) for i in range(fifth)]

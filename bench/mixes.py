@@ -30,18 +30,14 @@ class Mix:
     peer_runs: int = 5
     """Fewer where one run of the peer takes most of a minute."""
 
-    @property
-    def family(self) -> str:
-        return self.name.rsplit("-", 1)[0] if self.name[-1].isdigit() else self.name
 
-
-class MissingData(Exception):
+class MissingDataError(Exception):
     """The mix needs data that is not here; the text says which."""
 
 
 @cache
 def real_catalog(path: Path | None = None) -> Json:
-    """The catalog in `path`, or the shipped one; raises MissingData where there is neither."""
+    """The catalog in `path`, or the shipped one; raises MissingDataError where there is neither."""
     if path is not None:
         return dict(json.loads(path.read_text()))
     try:
@@ -49,12 +45,12 @@ def real_catalog(path: Path | None = None) -> Json:
 
         from fretsaw.providers.aws import catalog
     except ImportError as error:
-        raise MissingData(f"the shipped EC2 catalog cannot be read: {error}") from error
+        raise MissingDataError(f"the shipped EC2 catalog cannot be read: {error}") from error
     return dict(msgspec.to_builtins(catalog(REGION)))
 
 
 def all_mixes(catalog_path: Path | None = None) -> list[Mix]:
-    """Every mix, smallest first within its family."""
+    """Every mix, smallest first within its kind."""
     return [*_diverse(), *_gpu(catalog_path), _openb(catalog_path)]
 
 
@@ -62,8 +58,8 @@ def _diverse() -> list[Mix]:
     about = "the peer's own mix, 400 types"
     runs = {5000: 3, 10000: 2, 20000: 1}
     mixes = [Mix(f"diverse-{n}", n, about, partial(diverse.diverse, n), runs.get(n, 5)) for n in DIVERSE_SIZES]
-    wishes = Mix("preferences-4000", 4000, "the peer's preference pods, 400 types", partial(diverse.preferences, 4000), 1)
-    return [*mixes, wishes]
+    wishes = partial(diverse.preferences, 4000)
+    return [*mixes, Mix("preferences-4000", 4000, "the peer's preference pods, 400 types", wishes, 1)]
 
 
 def _gpu(path: Path | None) -> list[Mix]:
@@ -95,7 +91,7 @@ def _openb(path: Path | None) -> Mix:
         try:
             return gpu.openb(real_catalog(path))
         except FileNotFoundError as error:
-            raise MissingData(f"the openb trace is not here: {error.filename}") from error
+            raise MissingDataError(f"the openb trace is not here: {error.filename}") from error
 
     about = "pods of a real GPU cluster; parts of a GPU rounded up to one, on-demand"
     return Mix("openb", 8152, about, make, 2)

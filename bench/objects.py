@@ -43,7 +43,9 @@ def required_affinity(*requirements: Json) -> Json:
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
 
 
-def node_pool(name: str, *requirements: Json, weight: int = 0, tainted: bool = False, limits: Json | None = None) -> Json:
+def node_pool(
+    name: str, *requirements: Json, weight: int = 0, tainted: bool = False, limits: Json | None = None
+) -> Json:
     """A NodePool, ready to use; `tainted` keeps pods without a GPU toleration away."""
     template: Json = {
         "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default"},
