@@ -1,4 +1,4 @@
-"""Read a catalog file: every problem of it at once, each with the path of its field."""
+"""Read and write catalog files; reading reports every problem at once, each with the path of its field."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -34,6 +35,21 @@ def read_catalog_file(path: str | Path) -> Catalog:
     if problems := list(_value_problems(found)):
         raise _all_problems(where, problems)
     return found
+
+
+def write_catalog(catalog: Catalog) -> str:
+    """The catalog file's text: one instance type a line, every offering with all the documented fields."""
+    head = {"region": catalog.region, "asOf": catalog.as_of, "notes": catalog.notes}
+    lines = [json.dumps(_plain(item), ensure_ascii=False, separators=(", ", ": ")) for item in catalog.instance_types]
+    body = ",\n  ".join(lines)
+    return f'{json.dumps(head, ensure_ascii=False)[:-1]}, "instanceTypes": [\n  {body}\n]}}\n'
+
+
+def _plain(item: InstanceType) -> dict[str, Any]:
+    # The readers of this format are told of `available` and `labels`, so they are written even when they are defaults.
+    plain: dict[str, Any] = msgspec.to_builtins(item)
+    always = {"available": True, "labels": {}}
+    return {**plain, "offerings": [{**always, **offering} for offering in plain["offerings"]]}
 
 
 def _load(path: Path, where: str) -> object:
