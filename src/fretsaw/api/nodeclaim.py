@@ -59,8 +59,8 @@ class NodeClaimStatus(Value, frozen=True):
     """The machine that answers the claim."""
 
     node_name: Annotated[str, doc("Name of the Node.")] = ""
-    provider_id: str = field(default="", name="providerID")
-    image_id: str = field(default="", name="imageID")
+    provider_id: Annotated[str, doc("The cloud's id of the machine.")] = field(default="", name="providerID")
+    image_id: Annotated[str, doc("Id of the machine's image.")] = field(default="", name="imageID")
     capacity: Annotated[CRDQuantities, doc("What the node has in all.")] = field(default_factory=dict)
     allocatable: Annotated[CRDQuantities, doc("What of it pods may use.")] = field(default_factory=dict)
     conditions: Annotated[tuple[Condition, ...], replaced(conditions(strict=False))] = ()

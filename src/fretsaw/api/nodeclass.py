@@ -96,7 +96,9 @@ class EC2NodeClassSpec(Value, frozen=True):
     placement_group_selector: (
         Annotated[PlacementGroupSelector, doc("The placement group of the nodes.", *PLACEMENT_RULES)] | None
     ) = None
-    associate_public_ip_address: bool | None = field(default=None, name="associatePublicIPAddress")
+    associate_public_ip_address: Annotated[bool, doc("Whether nodes get a public address.")] | None = field(
+        default=None, name="associatePublicIPAddress"
+    )
     ip_prefix_count: (
         Annotated[int, Meta(ge=0), doc("How many address prefixes the first interface gets.", format="int32")] | None
     ) = None

@@ -47,7 +47,9 @@ class CapacityReservationSelectorTerm(Value, frozen=True):
 
     tags: _Tags | None = None
     id: Annotated[str, Meta(pattern="^cr-[0-9a-z]+$"), doc("Id of the reservation.")] | None = None
-    owner_id: Annotated[str, Meta(pattern="^[0-9]{12}$")] | None = field(default=None, name="ownerID")
+    owner_id: Annotated[str, Meta(pattern="^[0-9]{12}$"), doc("Account that owns it.")] | None = field(
+        default=None, name="ownerID"
+    )
     instance_match_criteria: (
         Annotated[Literal["open", "targeted"], doc("Whether instances have to ask for the reservation.")] | None
     ) = None
@@ -80,8 +82,10 @@ class BlockDevice(Value, frozen=True):
     delete_on_termination: Annotated[bool, doc("Whether the volume goes with the instance.")] | None = None
     encrypted: Annotated[bool, doc("Whether the volume is encrypted.")] | None = None
     iops: Annotated[int, doc("IO operations a second.", format="int64")] | None = None
-    kms_key_id: str | None = field(default=None, name="kmsKeyID")
-    snapshot_id: str | None = field(default=None, name="snapshotID")
+    kms_key_id: Annotated[str, doc("Key that encrypts the volume.")] | None = field(default=None, name="kmsKeyID")
+    snapshot_id: Annotated[str, doc("Snapshot that the volume is made from.")] | None = field(
+        default=None, name="snapshotID"
+    )
     throughput: Annotated[int, doc("MiB a second; gp3 only.", format="int64")] | None = None
     volume_initialization_rate: (
         Annotated[int, Meta(ge=100, le=300), doc("MiB a second at which the snapshot is copied.", format="int32")]
@@ -121,7 +125,9 @@ class MetadataOptions(Value, frozen=True):
     """The instance metadata service; the defaults are the CRD's."""
 
     http_endpoint: Annotated[_Switch, doc("Whether the service answers.")] = "enabled"
-    http_protocol_ipv6: Literal["enabled", "disabled"] = field(default="disabled", name="httpProtocolIPv6")
+    http_protocol_ipv6: Annotated[_Switch, doc("Whether it answers over IPv6.")] = field(
+        default="disabled", name="httpProtocolIPv6"
+    )
     http_put_response_hop_limit: Annotated[
         int, Meta(ge=1, le=64), doc("Network hops an answer may take; pods are one further.", format="int64")
     ] = 1

@@ -34,7 +34,7 @@ class ResolvedSubnet(Value, frozen=True):
 
     id: Annotated[str, doc("Id of the subnet.")]
     zone: Annotated[str, doc("Name of its zone.")]
-    zone_id: str = field(default="", name="zoneID")
+    zone_id: Annotated[str, doc("Id of its zone.")] = field(default="", name="zoneID")
 
 
 class ResolvedSecurityGroup(Value, frozen=True):
@@ -62,7 +62,7 @@ class ResolvedCapacityReservation(Value, frozen=True):
         Literal["open", "targeted"], doc("Whether instances have to ask for the reservation.")
     ]
     instance_type: Annotated[str, doc("The instance type that is reserved.")]
-    owner_id: str = field(name="ownerID")
+    owner_id: Annotated[str, doc("Account that owns it.")] = field(name="ownerID")
     reservation_type: Annotated[Literal["default", "capacity-block"], doc("Kind of reservation.")] = "default"
     interruptible: Annotated[bool, doc("Whether its instances may be reclaimed.")] | None = None
     state: Annotated[Literal["active", "expiring"], doc("Whether it ends soon.")] = "active"

@@ -2,7 +2,7 @@
 
 The structs of NodePool, NodeClaim, NodeOverlay, CapacityBuffer and EC2NodeClass carry their admission rules in their
 fields' annotations; `api.crd` turns them into CRDs. Keys that begin with `x-fretsaw-` are ours and do not reach the
-CRD: `…schema` replaces the generated schema of a field, `…right` is advice that accompanies a rule, `…aws` marks the
+CRD: `…schema` replaces the generated schema of a field, `…default` its default, `…right` is advice that accompanies a rule, `…aws` marks the
 rules that only the AWS provider's CRDs have.
 """
 
@@ -18,6 +18,7 @@ Schema = dict[str, Any]
 
 REPLACE: Final = "x-fretsaw-schema"
 RIGHT: Final = "x-fretsaw-right"
+DEFAULT: Final = "x-fretsaw-default"
 AWS_ONLY: Final = "x-fretsaw-aws"
 RULES: Final = "x-kubernetes-validations"
 PRESERVE: Final = "x-kubernetes-preserve-unknown-fields"
@@ -48,6 +49,8 @@ def rule(expression: str, message: str, right: str = "") -> Schema:
 def doc(text: str, *own_rules: Schema, **schema: Any) -> Meta:
     """Annotation with the field's description, CEL rules and further CRD keywords."""
     extra = {**({RULES: list(own_rules)} if own_rules else {}), **schema}
+    if "default" in extra:
+        extra[DEFAULT] = extra.pop("default")
     return Meta(description=text, extra_json_schema=extra or None)
 
 
