@@ -68,12 +68,24 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class Owned(msgspec.Struct, frozen=True):
-    """The groups that one pod's constraints made, by constraint, and those that keep others away from it."""
+    """The groups that one pod's constraints made, and those that keep others away from it.
 
-    spreads: Mapping[TopologySpreadConstraint, Group]
-    near: Mapping[PodAffinityTerm, Group]
-    far: Mapping[PodAffinityTerm, Group]
+    `by_constraint` goes by the identity of the constraint object, which a relaxed pod still shares with the original.
+    """
+
+    by_constraint: Mapping[int, Group]
     inverse: tuple[Group, ...]
+
+    def still(self, wishes: Wishes) -> tuple[Group, ...]:
+        """The groups of the constraints that are left in `wishes`, without repetition."""
+        left = (
+            *wishes.spreads,
+            *wishes.affinity,
+            *wishes.preferred_affinity,
+            *wishes.anti_affinity,
+            *wishes.preferred_anti_affinity,
+        )
+        return tuple(dict.fromkeys(self.by_constraint[id(constraint)] for constraint in left))
 
 
 class Topology:
@@ -91,14 +103,13 @@ class Topology:
 
     def own(self, wishes: Wishes, namespace: str, labels: Mapping[str, str]) -> Owned:
         """The groups of a pod's constraints, made where they are new."""
-        near = (*wishes.affinity, *wishes.preferred_affinity)
-        far = (*wishes.anti_affinity, *wishes.preferred_anti_affinity)
-        return Owned(
-            spreads={s: self._spread(s, wishes, namespace, labels) for s in wishes.spreads},
-            near={t: self._term(AFFINITY, t, wishes.tolerations, namespace) for t in near},
-            far={t: self._term(ANTI_AFFINITY, t, wishes.tolerations, namespace) for t in far},
-            inverse=tuple(self._inverse_term(t, wishes.tolerations, namespace) for t in wishes.anti_affinity),
-        )
+        made = {id(s): self._spread(s, wishes, namespace, labels) for s in wishes.spreads}
+        for term in (*wishes.affinity, *wishes.preferred_affinity):
+            made[id(term)] = self._term(AFFINITY, term, wishes.tolerations, namespace)
+        for term in (*wishes.anti_affinity, *wishes.preferred_anti_affinity):
+            made[id(term)] = self._term(ANTI_AFFINITY, term, wishes.tolerations, namespace)
+        inverse = tuple(self._inverse_term(t, wishes.tolerations, namespace) for t in wishes.anti_affinity)
+        return Owned(made, inverse)
 
     def selecting(self, namespace: str, labels: Mapping[str, str]) -> tuple[Group, ...]:
         """The groups that count a pod with these labels."""
@@ -117,9 +128,9 @@ class Topology:
                 if group.key in host.labels and group.spec.node_filter.matches(host.taints, host.requirements):
                     group.register(host.labels[group.key])
         for pod in pods:
-            host = by_name.get(pod.node)
-            if host is not None:
-                self._count(pod, host)
+            where = by_name.get(pod.node)
+            if where is not None:
+                self._count(pod, where)
 
     def _count(self, pod: Running, host: Host) -> None:
         for term in pod.wishes.anti_affinity:

@@ -87,17 +87,20 @@ class Room:
 
     def holding(self, resource: str, need: int) -> Bits:
         """Types with at least `need` of `resource` (base units); none where the resource is unknown and needed."""
+        if need <= 0:
+            return self.usable
         column = self._columns.get(resource)
         if column is None:
-            return self.usable if need <= 0 else 0
+            return 0
         values, masks = column
         at = bisect_left(values, need)
         return masks[at] if at < len(values) else 0
 
-    def largest(self, resource: str) -> int:
-        """The largest amount of `resource` on any type; 0 where none has it."""
-        column = self._columns.get(resource)
-        return column[0][-1] if column else 0
+    def largest(self, resource: str, types: Bits) -> int:
+        """The largest amount of `resource` on any of `types`; 0 where none has it."""
+        values, masks = self._columns.get(resource, ((), ()))
+        beyond = bisect_left(range(len(values)), True, key=lambda i: not masks[i] & types)
+        return values[beyond - 1] if beyond else 0
 
 
 class Universe:
@@ -123,6 +126,7 @@ class Universe:
         self._eligible_memo: dict[Requirements, Bits] = {}
         self._on_sale_memo: dict[Bits, Bits] = {}
         self._price_memo: dict[Bits, dict[int, tuple[int, int]]] = {}
+        self._order_memo: dict[Bits, list[tuple[int, int, int]]] = {}
         self.reserved_cells: Bits = sum(1 << c for c, cell in enumerate(self.cells) if cell.reserved)
 
     def _label_values(self) -> dict[str, dict[str, Bits]]:
@@ -212,11 +216,19 @@ class Universe:
             self._price_memo[cells] = known
         return known
 
-    def cheapest_first(self, types: Bits, cells: Bits) -> list[tuple[int, int, int]]:
-        """(nano-USD an hour, type, cell) of each of `types` on sale in `cells`, by price, then name."""
-        prices = self.prices(cells)
-        found = [(prices[t][0], t, prices[t][1]) for t in bits(types) if t in prices]
-        found.sort(key=lambda entry: (entry[0], self.names[entry[1]]))
+    def cheapest_first(self, types: Bits, cells: Bits, most: int) -> list[tuple[int, int, int]]:
+        """(nano-USD an hour, type, cell) of `types` on sale in `cells`, by price, then name; the first `most`."""
+        order = self._order_memo.get(cells)
+        if order is None:
+            order = [(price, t, c) for t, (price, c) in self.prices(cells).items()]
+            order.sort(key=lambda entry: (entry[0], self.names[entry[1]]))
+            self._order_memo[cells] = order
+        found = []
+        for entry in order:
+            if types >> entry[1] & 1:
+                found.append(entry)
+                if len(found) == most:
+                    break
         return found
 
     def distinct_values(self, key: str, types: Bits) -> int:
