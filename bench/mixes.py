@@ -66,6 +66,7 @@ def _gpu(path: Path | None) -> list[Mix]:
     def spot(catalog: Json, count: int) -> Json:
         return gpu.shapes(catalog, count, ("spot", "on-demand"))
 
+    runs = {2000: 2, 5000: 1}
     kinds: list[tuple[str, str, Callable[[Json, int], Json]]] = [
         ("gpu-shapes", "8 shapes, 1 to 8 GPUs, on-demand", gpu.shapes),
         ("gpu-shapes-spot", "the same, spot and on-demand", spot),
@@ -75,7 +76,7 @@ def _gpu(path: Path | None) -> list[Mix]:
         ("gpu-models", "GPU models and GPU memory asked for, two pools, on-demand", gpu.models),
     ]
     return [
-        Mix(f"{name}-{n}", n, about, partial(_on_real_catalog, make, path, n), 2 if n == 5000 else 5)
+        Mix(f"{name}-{n}", n, about, partial(_on_real_catalog, make, path, n), runs.get(n, 5))
         for name, about, make in kinds
         for n in GPU_SIZES
         if n < 5000 or name in ("gpu-shapes", "gpu-models")
@@ -94,4 +95,4 @@ def _openb(path: Path | None) -> Mix:
             raise MissingDataError(f"the openb trace is not here: {error.filename}") from error
 
     about = "pods of a real GPU cluster; parts of a GPU rounded up to one, on-demand"
-    return Mix("openb", 8152, about, make, 2)
+    return Mix("openb", 8152, about, make, 1)

@@ -29,7 +29,6 @@ import (
 	"sigs.k8s.io/karpenter/pkg/cloudprovider"
 	"sigs.k8s.io/karpenter/pkg/controllers/provisioning"
 	karpenter "sigs.k8s.io/karpenter/pkg/controllers/provisioning/scheduling"
-	"sigs.k8s.io/karpenter/pkg/controllers/state"
 	"sigs.k8s.io/karpenter/pkg/events"
 	"sigs.k8s.io/karpenter/pkg/operator/injection"
 	"sigs.k8s.io/karpenter/pkg/operator/logging"
@@ -126,13 +125,13 @@ func schedule(w *world, workers int, timeout time.Duration) (*answer, error) {
 		IgnoreDRARequests: true, FeatureGates: options.DefaultFeatureGates(),
 	})
 	recorder, realClock := events.NewRecorder(&record.FakeRecorder{}), &clock.RealClock{}
-	cluster := state.NewCluster(realClock, w.client, nil)
-	if err := w.state(ctx, cluster); err != nil {
+	cluster, err := w.state(ctx)
+	if err != nil {
 		return nil, err
 	}
 	a := &answer{Nodes: []node{}, Existing: map[string][]string{}, Unschedulable: map[string]string{}}
 	pods, volumes := w.provisionable(ctx, provisioning.NewProvisioner(w.client, recorder, nil, cluster, realClock, nil, nil), a)
-	daemons, stateNodes := w.daemonPods(), cluster.DeepCopyNodes().Active()
+	stateNodes := cluster.DeepCopyNodes().Active()
 	opts := []karpenter.Options{
 		karpenter.DisableReservedCapacityFallback, karpenter.NumConcurrentReconciles(workers),
 		karpenter.MinValuesPolicy(options.MinValuesPolicyStrict),
@@ -144,7 +143,7 @@ func schedule(w *world, workers int, timeout time.Duration) (*answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("topology: %w", err)
 	}
-	scheduler := karpenter.NewScheduler(ctx, w.client, w.pools, cluster, stateNodes, topology, w.types, daemons, recorder, realClock, volumes, nil, opts...)
+	scheduler := karpenter.NewScheduler(ctx, w.client, w.pools, cluster, stateNodes, topology, w.types, w.daemonPods, recorder, realClock, volumes, nil, opts...)
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	solving := time.Now()
@@ -276,5 +275,3 @@ func version() string {
 	}
 	return "Karpenter core"
 }
-
-var _ clusterState = (*state.Cluster)(nil)

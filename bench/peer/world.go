@@ -12,10 +12,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	v1 "sigs.k8s.io/karpenter/pkg/apis/v1"
 	"sigs.k8s.io/karpenter/pkg/cloudprovider"
+	"sigs.k8s.io/karpenter/pkg/controllers/state"
 	"sigs.k8s.io/karpenter/pkg/scheduling"
 	"sigs.k8s.io/karpenter/pkg/utils/daemonset"
 	"sigs.k8s.io/karpenter/pkg/utils/nodepool"
@@ -50,16 +52,14 @@ type catalogOffering struct {
 
 // world is one cluster as the library wants it. The scheduler keeps and sorts what it is given, so each run gets its own.
 type world struct {
-	client    client.Client
-	pools     []*v1.NodePool
-	types     map[string][]*cloudprovider.InstanceType
-	pending   []*corev1.Pod
-	bound     []*corev1.Pod
-	nodes     []*corev1.Node
-	claims    []*v1.NodeClaim
-	daemons   []*appsv1.DaemonSet
-	ignored   map[string]int
-	instances []*cloudprovider.InstanceType
+	client         client.Client
+	pools          []*v1.NodePool
+	types          map[string][]*cloudprovider.InstanceType // by pool
+	pending, bound []*corev1.Pod
+	nodes          []*corev1.Node
+	claims         []*v1.NodeClaim
+	daemonPods     []*corev1.Pod  // one for each DaemonSet, from its template
+	ignored        map[string]int // objects of other kinds
 }
 
 // newWorld decodes the document. Pending pods are not put into the client: the scheduler counts none of them there.
@@ -80,9 +80,9 @@ func newWorld(doc *document) (*world, error) {
 		}
 	}
 	nodepool.OrderByWeight(w.pools)
-	w.instances = instanceTypes(doc.Catalog.InstanceTypes)
+	instances := instanceTypes(doc.Catalog.InstanceTypes)
 	for _, pool := range w.pools {
-		w.types[pool.Name] = slices.Clone(w.instances)
+		w.types[pool.Name] = slices.Clone(instances)
 	}
 	w.client = fake.NewClientBuilder().WithObjects(stored...).WithIndex(&corev1.Pod{}, "spec.nodeName", nodeName).Build()
 	return w, nil
@@ -107,7 +107,7 @@ func (w *world) add(object client.Object, index int) bool {
 		return w.addPod(o)
 	case *appsv1.DaemonSet:
 		setNamespace(o)
-		w.daemons = append(w.daemons, o)
+		w.daemonPods = append(w.daemonPods, daemonset.PodForDaemonSet(o))
 	case *corev1.Node:
 		w.nodes = append(w.nodes, o)
 	case *v1.NodeClaim:
@@ -154,15 +154,6 @@ func defaultRequests(containers []corev1.Container) {
 			}
 		}
 	}
-}
-
-// daemonPods makes one pod per DaemonSet, from its template.
-func (w *world) daemonPods() []*corev1.Pod {
-	var pods []*corev1.Pod
-	for _, d := range w.daemons {
-		pods = append(pods, daemonset.PodForDaemonSet(d))
-	}
-	return pods
 }
 
 // instanceTypes gives every type every label key of the catalog: a key that it lacks does not exist on its nodes.
@@ -226,25 +217,20 @@ func instanceType(t catalogType, keys map[string]bool) *cloudprovider.InstanceTy
 }
 
 // state feeds the cluster's nodes and running pods to the library's own view of the cluster.
-func (w *world) state(ctx context.Context, cluster clusterState) error {
+func (w *world) state(ctx context.Context) (*state.Cluster, error) {
+	cluster := state.NewCluster(&clock.RealClock{}, w.client, nil) // the scheduler never asks it for the cloud provider
 	for _, claim := range w.claims {
 		cluster.UpdateNodeClaim(claim)
 	}
 	for _, node := range w.nodes {
 		if err := cluster.UpdateNode(ctx, node.DeepCopy()); err != nil {
-			return fmt.Errorf("node %s: %w", node.Name, err)
+			return nil, fmt.Errorf("node %s: %w", node.Name, err)
 		}
 	}
 	for _, pod := range w.bound {
-		if err := cluster.UpdatePod(ctx, pod); err != nil && client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, err)
+		if err := cluster.UpdatePod(ctx, pod); client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, err)
 		}
 	}
-	return nil
-}
-
-type clusterState interface {
-	UpdateNodeClaim(*v1.NodeClaim)
-	UpdateNode(context.Context, *corev1.Node) error
-	UpdatePod(context.Context, *corev1.Pod) error
+	return cluster, nil
 }
