@@ -177,7 +177,7 @@ def _structural(node: Schema, components: dict[str, Any], aws: bool) -> Schema:
         # Of a struct's docstring the first paragraph is for users, the rest for readers of the code.
         made["description"] = " ".join(made["description"].partition("\n\n")[0].split())
     default = made.pop("default", None)
-    if (default := made.pop(DEFAULT, default)) not in (None, {}, [], ""):
+    if (default := made.pop(DEFAULT, default)) not in (None, {}, [], (), ""):
         made["default"] = default
     return _without_rules_of_others(made | _children(node, components, aws), aws)
 

@@ -2,8 +2,8 @@
 
 The structs of NodePool, NodeClaim, NodeOverlay, CapacityBuffer and EC2NodeClass carry their admission rules in their
 fields' annotations; `api.crd` turns them into CRDs. Keys that begin with `x-fretsaw-` are ours and do not reach the
-CRD: `…schema` replaces the generated schema of a field, `…default` its default, `…right` is advice that accompanies a rule, `…aws` marks the
-rules that only the AWS provider's CRDs have.
+CRD: `…schema` replaces the generated schema of a field, `…default` its default, `…right` is advice that accompanies a
+rule, `…aws` marks the rules that only the AWS provider's CRDs have.
 """
 
 from __future__ import annotations

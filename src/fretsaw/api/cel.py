@@ -1,0 +1,129 @@
+"""The CRDs' CEL rules, run by Google's engine as the API server runs them.
+
+Rules are compiled once, when first needed. An error while a rule runs counts as a broken rule.
+Source: kubernetes.io, CustomResourceDefinitions, validation rules (correlation of old values, transition rules).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+from cel_expr_python import cel as engine
+
+from fretsaw.api.labels import as_int64
+from fretsaw.api.problem import Problem
+from fretsaw.api.schema import LIST_TYPE, RIGHT, RULES, Schema
+from fretsaw.api.schema_check import re2, shown
+from fretsaw.api.structural import Path, path_text
+
+
+class _Absent:
+    """There is no old value, or none that corresponds."""
+
+
+_ABSENT = _Absent()
+
+
+def _find(text: str, pattern: str) -> str:
+    match = re2(pattern).search(text)
+    return match.group(0) if match else ""
+
+
+def _integer(text: str) -> int:
+    """Go's ParseInt; the engine's own `int(text)` would also take spaces around the digits."""
+    number = as_int64(text)
+    if number is None:
+        raise ValueError(f"no integer: {text}")
+    return number
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Any:
+    string, integer = engine.Type.STRING, engine.Type.INT
+    find = engine.FunctionDecl("find", [engine.Overload("find_pattern", string, [string, string], True, _find)])
+    parse = engine.FunctionDecl("parse_int", [engine.Overload("parse_int", integer, [string], False, _integer)])
+    return engine.NewEnv(
+        variables={"self": engine.Type.DYN, "oldSelf": engine.Type.DYN},
+        extensions=[engine.CelExtension("kubernetes", [find, parse])],
+    )
+
+
+@cache
+def compiled(expression: str) -> Any:
+    """A rule ready to run. Raises an exception of the engine when it does not compile."""
+    return _environment().compile(expression.replace("int(", "parse_int("))
+
+
+def holds(expression: str, value: Any, old: Any = None) -> bool:
+    """Whether a rule holds of `self` (and `oldSelf`); False also when it ends in an error."""
+    try:
+        result = compiled(expression).eval(data={"self": value, "oldSelf": old})
+        return result.type() == engine.Type.BOOL and bool(result.value())
+    except (RuntimeError, ValueError, TypeError):
+        return False
+
+
+def broken_rules(value: Any, schema: Schema, blocking: Sequence[Path], old: Any = None) -> list[Problem]:
+    """A problem for each rule that does not hold, on the object as the API server would store it.
+
+    Rules of a node are skipped while a blocking schema problem is at or below it. old: the stored object on update.
+    """
+    before = _ABSENT if old is None else old
+    return [
+        problem
+        for path, node, here, then in _nodes(value, schema, before, ())
+        if RULES in node and not any(bad[: len(path)] == path for bad in blocking)
+        for rule in node[RULES]
+        for problem in _broken(rule, path, here, then)
+    ]
+
+
+def _broken(rule: Schema, path: Path, value: Any, old: Any) -> Iterator[Problem]:
+    expression = rule["rule"]
+    if "oldSelf" in expression:
+        if old is _ABSENT or holds(expression, value, old):
+            return
+    elif holds(expression, value):
+        return
+    seen = _culprits(expression, value)
+    yield Problem(path_text(path), rule["message"], by="rule", seen=seen, right=rule.get(RIGHT, ""))
+
+
+def _culprits(expression: str, value: Any) -> str:
+    """What a message shows: the value, or those parts of a list or map that break a rule of the form self.all(…)."""
+    if not isinstance(value, dict | list):
+        return shown(value)
+    if not expression.startswith("self.all("):
+        return ""
+    if isinstance(value, dict):
+        parts = [shown(key) for key in value if not holds(expression, {key: value[key]})]
+    else:
+        parts = [f"[{index}] {shown(item)}" for index, item in enumerate(value) if not holds(expression, [item])]
+    return ", ".join(parts[:3]) + (f" and {len(parts) - 3} more" if len(parts) > 3 else "")
+
+
+def _nodes(value: Any, schema: Schema, old: Any, path: Path) -> Iterator[tuple[Path, Schema, Any, Any]]:
+    """Every value with its schema and the old value that corresponds to it, outermost first."""
+    yield path, schema, value, old
+    if isinstance(value, dict):
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties")
+        for key, child in value.items():
+            node = properties.get(key, others)
+            if node is not None:
+                then = old.get(key, _ABSENT) if isinstance(old, dict) else _ABSENT
+                yield from _nodes(child, node, then, (*path, key))
+    elif isinstance(value, list) and "items" in schema:
+        for index, item in enumerate(value):
+            yield from _nodes(item, schema["items"], _corresponding(item, old, schema), (*path, index))
+
+
+def _corresponding(item: Any, old: Any, schema: Schema) -> Any:
+    """The old item with the same keys, in lists of type map; items of other lists have none."""
+    if schema.get(LIST_TYPE) != "map" or not isinstance(old, list) or not isinstance(item, dict):
+        return _ABSENT
+    keys = schema["x-kubernetes-list-map-keys"]
+    return next(
+        (then for then in old if isinstance(then, dict) and all(then.get(k) == item.get(k) for k in keys)), _ABSENT
+    )
