@@ -19,6 +19,7 @@ from support import kube
 from support.kube import Obj
 from support.world import World
 
+PACKINGS = ("first-fit", "cost")
 _LAYOUT = {"nodes", "together", "apart"}
 """What a cheaper plan may do otherwise."""
 
@@ -33,6 +34,8 @@ class Case:
     catalog: Obj
     expect: Obj
     settings: Obj = field(default_factory=dict)
+    packings: tuple[str, ...] = PACKINGS
+    why: str = ""
 
     @property
     def id(self) -> str:
@@ -61,7 +64,9 @@ def read_cases(path: Path) -> list[Case]:
         shared = [] if case.get("onlyOwn") else defaults.get("objects") or []
         objects = list(expanded([*shared, *(case.get("objects") or [])]))
         catalog = content["catalogs"][case.get("catalog") or defaults["catalog"]]
-        cases.append(Case(path.name, case["name"], objects, catalog, case["expect"], case.get("settings") or {}))
+        packings = (case["packing"],) if "packing" in case else PACKINGS
+        settings = case.get("settings") or {}
+        cases.append(Case(path.name, case["name"], objects, catalog, case["expect"], settings, packings, case["why"]))
     return cases
 
 
@@ -183,7 +188,9 @@ class Answer:
         """Every text occurs, whatever its case, in the pod's reasons; a pod may have several."""
         reasons = {entry["pod"]: entry["reasons"] for entry in self.plan["unschedulable"]}
         for name, texts in wanted.items():
-            said = " | ".join(f"{one['nodePool']}: {one['reason']}" for one in reasons.get(full(name), []))
+            said = " | ".join(
+                f"{one['nodePool']}: {one['reason']} {one.get('field', '')}" for one in reasons.get(full(name), [])
+            )
             for text in texts if isinstance(texts, list) else [texts]:
                 if text.lower() not in said.lower():
                     yield f"{name}: {text!r} is not in {said!r}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from support import kube
+from support import buffers, kube
 from support.kube import Amounts, Obj, Spans
 
 _EPHEMERAL = {
@@ -293,9 +293,10 @@ def _controls(daemon: Obj, pod: Obj) -> bool:
 
 
 def all_pods(objects: Iterable[Obj]) -> list[Obj]:
-    """Pods as given and pods of workloads, named `name-N`; DaemonSets bring none."""
-    pods = []
-    for obj in objects:
+    """Pods as given, pods of workloads named `name-N`, and those of capacity buffers; DaemonSets bring none."""
+    everything = list(objects)
+    pods = list(buffers.virtual_pods(everything))
+    for obj in everything:
         if obj["kind"] == "Pod":
             pods.append(obj)
             continue
