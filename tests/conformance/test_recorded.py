@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import fmean
 from typing import Any
 
@@ -66,12 +66,12 @@ def test_no_plan_breaks_a_rule(answers: tuple[str, list[tuple[Recorded, Recorded
 
 
 def test_all_plans_together_cost_as_they_should(
-    answers: tuple[str, list[tuple[Recorded, Recorded]]], record_property: pytest.FixtureRequest
+    answers: tuple[str, list[tuple[Recorded, Recorded]]], record_property: Callable[[str, object], None]
 ) -> None:
     packing, pairs = answers
     ours = sum(plan["pricePerHour"] for _, plan in pairs)
     theirs = sum(fmean(c["peer"]["pricePerHour"]) for c, _ in pairs)
-    record_property(f"{packing} price over the reference's", ours / theirs)  # type: ignore[operator]
+    record_property(f"{packing} price over the reference's", ours / theirs)
     if packing == "cost":
         assert ours < theirs
     else:

@@ -62,9 +62,8 @@ def _offerings(draw: st.DrawFn, price: float) -> list[Obj]:
 @st.composite
 def pools(draw: st.DrawFn, number: int) -> Obj:
     """A pool with some of: weight, taint, labels, limits, requirements, minValues."""
-    needs = []
-    for zones in draw(_maybe(_some(*ZONES, least=1).map(lambda z: [z]))) or []:
-        needs.append(b.need(ZONE, "In", *zones))
+    zones = draw(_maybe(_some(*ZONES, least=1)))
+    needs = [b.need(ZONE, "In", *zones)] if zones else []
     if draw(st.integers(0, 3)) == 0:
         needs.append(b.need(CAPACITY_TYPE, "In", draw(st.sampled_from(KINDS))))
     least = draw(_maybe(st.integers(1, 2), 6))
