@@ -60,7 +60,7 @@ def holds(expression: str, value: Any, old: Any = None) -> bool:
     """Whether a rule holds of `self` (and `oldSelf`); False also when it ends in an error."""
     try:
         result = compiled(expression).eval(data={"self": value, "oldSelf": old})
-        return result.type() == engine.Type.BOOL and bool(result.value())
+        return result.type().name() == "BOOL" and bool(result.value())
     except (RuntimeError, ValueError, TypeError):
         return False
 

@@ -74,7 +74,7 @@ AMI_TERM_RULES: Final = (
         "an alias has to be the only term",
     ),
 )
-_FAMILIES = {
+FAMILIES: Final = {
     "al2": "AL2",
     "al2023": "AL2023",
     "bottlerocket": "Bottlerocket",
@@ -89,8 +89,8 @@ ALIAS_RULES: Final = (
         "such as al2023@latest",
     ),
     rule(
-        f"self.find('^[^@]*') in {_listed(list(_FAMILIES))}",
-        f"family is not supported, must be one of the following: {_listed(list(_FAMILIES))[1:-1]}",
+        f"self.find('^[^@]*') in {_listed(list(FAMILIES))}",
+        f"family is not supported, must be one of the following: {_listed(list(FAMILIES))[1:-1]}",
         "in lower case, followed by @ and a version",
     ),
     rule(
@@ -120,7 +120,7 @@ SPEC_RULES: Final = (
         "must specify exactly one of ['role', 'instanceProfile']",
         "name a role to have a profile made, or a profile that exists",
     ),
-    *(_family_rule(alias, family) for alias, family in _FAMILIES.items()),
+    *(_family_rule(alias, family) for alias, family in FAMILIES.items()),
     rule(
         "has(self.amiFamily) || self.amiSelectorTerms.exists(t, has(t.alias))",
         "must specify amiFamily if amiSelectorTerms does not contain an alias",
