@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import hashlib
 import json
 import subprocess
 import sys
@@ -32,12 +33,16 @@ LONGEST_S = 600
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark; 0 when every mix that was asked for has figures, 1 when one failed or was interrupted."""
+    """Run the benchmark; 0 when all is measured, 1 when a planner failed or was stopped, 2 when no mix was meant."""
     arguments = _arguments(argv)
     mixes = all_mixes(arguments.catalog)
     complete = True
     if not arguments.table_only:
         chosen = [mix for mix in mixes if _wanted(mix, arguments)]
+        if not chosen:
+            names = ", ".join(mix.name for mix in mixes)
+            print(f"--only {arguments.only}: no such mix (known: {names})", file=sys.stderr)
+            return 2
         try:
             complete = _run_all(chosen, arguments)
         except KeyboardInterrupt:
@@ -54,7 +59,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Fretsaw and Karpenter on the same inputs.")
     parser.add_argument("--quick", action="store_true", help=f"mixes of at most {QUICK_PODS} pods, two peer runs")
     parser.add_argument("--only", metavar="PATTERN", help="mixes whose name matches, such as 'gpu-*-200'")
-    parser.add_argument("--peer-runs", type=int, metavar="N", help="runs of the peer for each mix (0: none)")
+    parser.add_argument(
+        "--peer-runs", type=int, metavar="N", help="runs of the peer for each mix (0: keep its last ones)"
+    )
     parser.add_argument("--catalog", type=Path, metavar="FILE", help="a catalog file in place of the shipped one")
     parser.add_argument("--table-only", action="store_true", help="make the page again from the figures in bench/out")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md", help="the page to write")
@@ -90,18 +97,27 @@ def _peer_runs(mix: Mix, arguments: argparse.Namespace) -> int:
 def _run_mix(mix: Mix, binary: Path | None, peer_runs: int, document: Path) -> bool:
     """Measure one mix and keep its figures; False when a planner failed. A mix whose data is absent is skipped."""
     try:
-        document.write_text(json.dumps(mix.make()))
+        text = json.dumps(mix.make())
     except MissingDataError as why:
         print(f"{mix.name} is skipped: {why}", file=sys.stderr)
         return True
-    figures: Json = {"mix": mix.name, "pods": mix.pods, "date": results.today(), "ours": {}, "peer": None}
-    for packing in PACKINGS:
-        figures["ours"][packing] = _ours(packing, document)
-    if binary is not None and peer_runs > 0:
-        figures["peer"] = _peer(binary, document, peer_runs)
-    results.save(FIGURES, f"{mix.name}.json", figures)
+    document.write_text(text)
+    figures: Json = {"mix": mix.name, "pods": mix.pods, "date": results.today(), "document": _digest(text)}
+    figures["ours"] = {packing: _ours(packing, document) for packing in PACKINGS}
     asked_peer = binary is not None and peer_runs > 0
+    figures["peer"] = _peer(binary, document, peer_runs) if binary and asked_peer else _last_peer(figures)
+    results.save(FIGURES, f"{mix.name}.json", figures)
     return None not in figures["ours"].values() and not (asked_peer and figures["peer"] is None)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _last_peer(figures: Json) -> Json | None:
+    """The peer's earlier figures, if they are of the very same document."""
+    last = results.load(FIGURES, f"{figures['mix']}.json")
+    return last["peer"] if last and last["document"] == figures["document"] else None
 
 
 def _ours(packing: str, document: Path) -> Json | None:
