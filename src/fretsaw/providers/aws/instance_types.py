@@ -143,11 +143,10 @@ def _interfaces_fit(row: TypeRow, node_class: NodeClassView) -> str | None:
     if not row.has("a"):
         return "network interfaces need ENA"
     for item in node_class.network_interfaces or ():
-        card, device = item.get("networkCardIndex", 0), item.get("deviceIndex", 0)
-        if card >= len(row.card_interfaces):
-            return f"has no network card {card}"
-        if device >= row.card_interfaces[card]:
-            return f"network card {card} takes {row.card_interfaces[card]} interfaces"
+        if not 0 <= item.card < len(row.card_interfaces):
+            return f"has no network card {item.card}"
+        if item.device >= row.card_interfaces[item.card]:
+            return f"network card {item.card} takes {row.card_interfaces[item.card]} interfaces"
     if node_class.efa_only_count > (row.efa_interfaces or 0):
         return f"takes {row.efa_interfaces or 0} EFA interfaces"
     return None

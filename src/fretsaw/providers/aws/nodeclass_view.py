@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from fretsaw.api import resources
 from fretsaw.errors import UserError
@@ -29,6 +29,14 @@ _EPHEMERAL_DEVICE = {"AL2": "/dev/xvda", "AL2023": "/dev/xvda", "Bottlerocket": 
 _DEFAULT_EVICTION_MEMORY = 100 * 2**20
 
 
+class NetworkInterface(NamedTuple):
+    """One entry of `spec.networkInterfaces`."""
+
+    card: int
+    device: int
+    efa_only: bool
+
+
 class NodeClassView:
     """A node class as the instance types see it; without one, AL2023 with every default."""
 
@@ -36,7 +44,7 @@ class NodeClassView:
         self._absent = spec is None
         self.spec = spec or {}
         self.status = status or {}
-        self.kubelet: Mapping[str, Any] = self.spec.get("kubelet") or {}
+        self.kubelet = _mapping(self.spec.get("kubelet"))
 
     @cached_property
     def family(self) -> str:
@@ -45,7 +53,7 @@ class NodeClassView:
             return "AL2023"
         if given := self.spec.get("amiFamily"):
             return str(given)
-        for term in self._list("amiSelectorTerms"):
+        for term in _mappings(self.spec.get("amiSelectorTerms")):
             name = str(term.get("alias") or "").partition("@")[0]
             if name:
                 return _FAMILY_OF_ALIAS.get(name.lower(), "Custom")
@@ -67,37 +75,42 @@ class NodeClassView:
     @cached_property
     def max_pods(self) -> int | None:
         """Only an integer counts: expressions need a feature gate that is off by default."""
-        value = self.kubelet.get("maxPods")
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        return _integer(self.kubelet.get("maxPods"))
 
     @cached_property
     def pods_per_core(self) -> int:
-        value = self.kubelet.get("podsPerCore")
-        usable = isinstance(value, int) and not isinstance(value, bool) and self.family != "Bottlerocket"
-        return value if usable and isinstance(value, int) else 0
+        return 0 if self.family == "Bottlerocket" else _integer(self.kubelet.get("podsPerCore")) or 0
 
     @property
     def raid0(self) -> bool:
         return self.spec.get("instanceStorePolicy") == "RAID0"
 
     @cached_property
-    def network_interfaces(self) -> Sequence[Mapping[str, Any]] | None:
-        return self._list("networkInterfaces") or None
+    def network_interfaces(self) -> tuple[NetworkInterface, ...] | None:
+        """The interfaces that the node class lists; None when it leaves them to EC2."""
+        return (
+            tuple(
+                NetworkInterface(
+                    card=_integer(item.get("networkCardIndex")) or 0,
+                    device=_integer(item.get("deviceIndex")) or 0,
+                    efa_only=item.get("interfaceType") == "efa-only",
+                )
+                for item in _mappings(self.spec.get("networkInterfaces"))
+            )
+            or None
+        )
 
     @cached_property
     def efa_only_count(self) -> int:
-        return sum(item.get("interfaceType") == "efa-only" for item in self.network_interfaces or ())
+        return sum(item.efa_only for item in self.network_interfaces or ())
 
     def efa_only_on_card(self, card: int) -> int:
         """Interfaces of a card that carry no pod addresses."""
-        return sum(
-            item.get("interfaceType") == "efa-only" and item.get("networkCardIndex") == card
-            for item in self.network_interfaces or ()
-        )
+        return sum(item.efa_only and item.card == card for item in self.network_interfaces or ())
 
     @property
     def nested_virtualization(self) -> bool:
-        return (self.spec.get("cpuOptions") or {}).get("nestedVirtualization") == "enabled"
+        return _mapping(self.spec.get("cpuOptions")).get("nestedVirtualization") == "enabled"
 
     @property
     def connection_tracking(self) -> bool:
@@ -106,7 +119,7 @@ class NodeClassView:
     @cached_property
     def volume_bytes(self) -> int:
         """Size of the disk that holds the kubelet's root, by the first rule that gives one."""
-        mappings = list(enumerate(self._list("blockDeviceMappings")))
+        mappings = list(enumerate(_mappings(self.spec.get("blockDeviceMappings"))))
         for index, mapping in mappings:
             if mapping.get("rootVolume") and (size := self._size(index, mapping)) is not None:
                 return size
@@ -120,7 +133,7 @@ class NodeClassView:
         return (50 if self.windows else 20) * GI
 
     def _size(self, index: int, mapping: Mapping[str, Any]) -> int | None:
-        size = (mapping.get("ebs") or {}).get("volumeSize")
+        size = _mapping(mapping.get("ebs")).get("volumeSize")
         if size is None:
             return None
         return _amount(f"spec.blockDeviceMappings[{index}].ebs.volumeSize", "ephemeral-storage", size)
@@ -134,12 +147,12 @@ class NodeClassView:
         return self._reserved("systemReserved")
 
     def _reserved(self, field: str) -> dict[str, int]:
-        given: Mapping[str, Any] = self.kubelet.get(field) or {}
+        given = _mapping(self.kubelet.get(field))
         return {name: _amount(f"spec.kubelet.{field}.{name}", name, value) for name, value in given.items()}
 
     def eviction(self, amounts: Mapping[str, int]) -> dict[str, int]:
         """What evictionHard keeps free of memory and disk: 100Mi and 10 % unless set."""
-        hard: Mapping[str, Any] = self.kubelet.get("evictionHard") or {}
+        hard = _mapping(self.kubelet.get("evictionHard"))
         disk = amounts["ephemeral-storage"]
         return {
             "memory": _threshold(hard, "memory.available", "memory", amounts["memory"], _DEFAULT_EVICTION_MEMORY),
@@ -149,16 +162,26 @@ class NodeClassView:
     @cached_property
     def zones(self) -> dict[str, str] | None:
         """Zone → zone id of the resolved subnets, the id empty where unknown; None before they are resolved."""
-        subnets = [item for item in self.status.get("subnets") or () if item.get("zone")]
-        return {item["zone"]: str(item.get("zoneID") or "") for item in subnets} or None
+        subnets = [item for item in _mappings(self.status.get("subnets")) if item.get("zone")]
+        return {str(item["zone"]): str(item.get("zoneID") or "") for item in subnets} or None
 
     @cached_property
     def reservations(self) -> Sequence[Mapping[str, Any]]:
-        found = [item for item in self.status.get("capacityReservations") or () if item.get("id")]
+        found = [item for item in _mappings(self.status.get("capacityReservations")) if item.get("id")]
         return sorted(found, key=lambda item: str(item["id"]))
 
-    def _list(self, field: str) -> Sequence[Mapping[str, Any]]:
-        return [item for item in self.spec.get(field) or () if isinstance(item, Mapping)]
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a mapping, else none: a wrong shape is reported by the validators, not here."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _amount(path: str, resource: str, value: Any) -> int:

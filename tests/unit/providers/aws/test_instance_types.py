@@ -268,3 +268,11 @@ def test_the_catalog_is_quick_to_make_and_the_same_each_time(shipped: Catalog) -
     # 0.1 s on a busy two-core machine; the bound leaves room for slower ones.
     assert time.process_time() - started < 1.0
     assert again == shipped
+
+
+@pytest.mark.parametrize("wrong", [[], "text", 7, [7], {"a": 7}, None])
+def test_a_node_class_of_the_wrong_shape_is_left_to_the_validators(wrong: Any, shipped: Catalog) -> None:
+    fields = ("kubelet", "networkInterfaces", "blockDeviceMappings", "amiSelectorTerms", "cpuOptions")
+    spec = {"amiFamily": "AL2", **dict.fromkeys(fields, wrong)}
+    status = {"subnets": wrong, "capacityReservations": wrong}
+    assert len(catalog(node_class_spec=spec, node_class_status=status).instance_types) == len(shipped.instance_types)
