@@ -35,8 +35,8 @@ class CapacityBufferSpec(Value, frozen=True):
     """Which pods room is kept for, and for how many of them."""
 
     provisioning_strategy: Annotated[str, doc("How the room is kept.")] = "buffer.x-k8s.io/active-capacity"
-    pod_template_ref: Annotated[LocalReference, doc("A PodTemplate that the room is for.")] | None = None
-    scalable_ref: Annotated[ScalableReference, doc("A workload whose pods the room is for.")] | None = None
+    pod_template_ref: Annotated[LocalReference | None, doc("A PodTemplate that the room is for.")] = None
+    scalable_ref: Annotated[ScalableReference | None, doc("A workload whose pods the room is for.")] = None
     replicas: Annotated[int, Meta(ge=0), doc("For how many pods.", format="int32")] | None = None
     percentage: (
         Annotated[int, Meta(ge=0), doc("For how many pods, in percent of the workload's replicas.", format="int32")]
@@ -48,7 +48,7 @@ class CapacityBufferSpec(Value, frozen=True):
 class CapacityBufferStatus(Value, frozen=True):
     """What the buffer came to."""
 
-    pod_template_ref: Annotated[LocalReference, doc("The PodTemplate in use.")] | None = None
+    pod_template_ref: Annotated[LocalReference | None, doc("The PodTemplate in use.")] = None
     pod_template_generation: Annotated[int, doc("Generation of the PodTemplate in use.", format="int64")] | None = None
     replicas: Annotated[int, doc("For how many pods room is kept.", format="int32")] | None = None
     provisioning_strategy: Annotated[str, doc("How the room is kept.")] | None = None

@@ -81,27 +81,25 @@ def broken_rules(value: Any, schema: Schema, blocking: Sequence[Path], old: Any 
 
 
 def _broken(rule: Schema, path: Path, value: Any, old: Any) -> Iterator[Problem]:
+    """A problem at the value; or one for each of its parts that break a rule `self.all(…)` by themselves."""
     expression = rule["rule"]
     if "oldSelf" in expression:
         if old is _ABSENT or holds(expression, value, old):
             return
     elif holds(expression, value):
         return
-    seen = _culprits(expression, value)
-    yield Problem(path_text(path), rule["message"], by="rule", seen=seen, right=rule.get(RIGHT, ""))
+    culprits = _culprits(expression, value)
+    for where, seen in culprits or [((), "" if isinstance(value, dict | list) else shown(value))]:
+        yield Problem(path_text((*path, *where)), rule["message"], by="rule", seen=seen, right=rule.get(RIGHT, ""))
 
 
-def _culprits(expression: str, value: Any) -> str:
-    """What a message shows: the value, or those parts of a list or map that break a rule of the form self.all(…)."""
-    if not isinstance(value, dict | list):
-        return shown(value)
+def _culprits(expression: str, value: Any) -> list[tuple[Path, str]]:
+    """The items or keys that break the rule alone, each with what a message shows of it."""
     if not expression.startswith("self.all("):
-        return ""
+        return []
     if isinstance(value, dict):
-        parts = [shown(key) for key in value if not holds(expression, {key: value[key]})]
-    else:
-        parts = [f"[{index}] {shown(item)}" for index, item in enumerate(value) if not holds(expression, [item])]
-    return ", ".join(parts[:3]) + (f" and {len(parts) - 3} more" if len(parts) > 3 else "")
+        return [((key,), shown(key)) for key in value if not holds(expression, {key: value[key]})]
+    return [((index,), shown(item)) for index, item in enumerate(value) if not holds(expression, [item])]
 
 
 def _nodes(value: Any, schema: Schema, old: Any, path: Path) -> Iterator[tuple[Path, Schema, Any, Any]]:

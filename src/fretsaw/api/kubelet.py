@@ -19,32 +19,37 @@ Tree = dict[str, Any]
 _ROOT: Final = "spec.kubelet"
 
 _BY_TYPE: Final = {
-    "bool": "cgroupsPerQOS cpuCFSQuota enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler "
-    "enableDebuggingHandlers enableProfilingHandler enableServer enableSystemLogHandler enableSystemLogQuery failCgroupV1 "
-    "failSwapOn kernelMemcgNotification localStorageCapacityIsolation makeIPTablesUtilChains "
-    "mergeDefaultEvictionSettings protectKernelDefaults registerNode rotateCertificates runOnce seccompDefault "
+    "bool": "cgroupsPerQOS cpuCFSQuota enableContentionProfiling enableControllerAttachDetach "
+    "enableDebugFlagsHandler enableDebuggingHandlers enableProfilingHandler enableServer "
+    "enableSystemLogHandler enableSystemLogQuery failCgroupV1 failSwapOn kernelMemcgNotification "
+    "localStorageCapacityIsolation makeIPTablesUtilChains mergeDefaultEvictionSettings "
+    "protectKernelDefaults registerNode rotateCertificates runOnce seccompDefault "
     "serializeImagePulls serverTLSBootstrap singleProcessOOMKill",
-    "int32": "containerLogMaxFiles containerLogMaxWorkers eventBurst eventRecordQPS evictionMaxPodGracePeriod healthzPort "
-    "imageGCHighThresholdPercent imageGCLowThresholdPercent iptablesDropBit iptablesMasqueradeBit kubeAPIBurst "
-    "kubeAPIQPS maxParallelImagePulls maxPods nodeLeaseDurationSeconds nodeStatusMaxImages oomScoreAdj podsPerCore port "
-    "readOnlyPort registryBurst registryPullQPS",
+    "int32": "containerLogMaxFiles containerLogMaxWorkers eventBurst eventRecordQPS evictionMaxPodGracePeriod "
+    "healthzPort imageGCHighThresholdPercent imageGCLowThresholdPercent iptablesDropBit "
+    "iptablesMasqueradeBit kubeAPIBurst kubeAPIQPS maxParallelImagePulls maxPods "
+    "nodeLeaseDurationSeconds nodeStatusMaxImages oomScoreAdj podsPerCore port readOnlyPort "
+    "registryBurst registryPullQPS",
     "int64": "maxOpenFiles podPidsLimit",
     "float": "memoryThrottlingFactor",
-    "string": "address apiVersion cgroupDriver cgroupRoot clusterDomain configMapAndSecretChangeDetectionStrategy "
-    "containerLogMaxSize containerRuntimeEndpoint contentType cpuManagerPolicy hairpinMode healthzBindAddress "
-    "imagePullCredentialsVerificationPolicy imageServiceEndpoint kind kubeReservedCgroup kubeletCgroups "
-    "memoryManagerPolicy memoryReservationPolicy podCIDR podLogsDir providerID reservedSystemCPUs resolvConf "
-    "showHiddenMetricsForVersion staticPodPath staticPodURL systemCgroups systemReservedCgroup tlsCertFile "
-    "tlsMinVersion tlsPrivateKeyFile topologyManagerPolicy topologyManagerScope volumePluginDir",
-    "duration": "containerLogMonitorInterval cpuCFSQuotaPeriod cpuManagerReconcilePeriod evictionPressureTransitionPeriod "
-    "fileCheckFrequency httpCheckFrequency imageMaximumGCAge imageMinimumGCAge nodeStatusReportFrequency "
-    "nodeStatusUpdateFrequency runtimeRequestTimeout shutdownGracePeriod shutdownGracePeriodCriticalPods "
-    "streamingConnectionIdleTimeout syncFrequency volumeStatsAggPeriod",
+    "string": "address apiVersion cgroupDriver cgroupRoot clusterDomain "
+    "configMapAndSecretChangeDetectionStrategy containerLogMaxSize containerRuntimeEndpoint "
+    "contentType cpuManagerPolicy hairpinMode healthzBindAddress "
+    "imagePullCredentialsVerificationPolicy imageServiceEndpoint kind kubeReservedCgroup "
+    "kubeletCgroups memoryManagerPolicy memoryReservationPolicy podCIDR podLogsDir providerID "
+    "reservedSystemCPUs resolvConf showHiddenMetricsForVersion staticPodPath staticPodURL "
+    "systemCgroups systemReservedCgroup tlsCertFile tlsMinVersion tlsPrivateKeyFile "
+    "topologyManagerPolicy topologyManagerScope volumePluginDir",
+    "duration": "containerLogMonitorInterval cpuCFSQuotaPeriod cpuManagerReconcilePeriod "
+    "evictionPressureTransitionPeriod fileCheckFrequency httpCheckFrequency imageMaximumGCAge "
+    "imageMinimumGCAge nodeStatusReportFrequency nodeStatusUpdateFrequency runtimeRequestTimeout "
+    "shutdownGracePeriod shutdownGracePeriodCriticalPods streamingConnectionIdleTimeout "
+    "syncFrequency volumeStatsAggPeriod",
     "[string]": "allowedUnsafeSysctls clusterDNS enforceNodeAllocatable preloadedImagesVerificationAllowlist "
     "tlsCipherSuites",
     "[int32]": "tlsCurvePreferences",
-    "{string}": "cpuManagerPolicyOptions evictionHard evictionMinimumReclaim evictionSoft evictionSoftGracePeriod "
-    "kubeReserved qosReserved systemReserved topologyManagerPolicyOptions",
+    "{string}": "cpuManagerPolicyOptions evictionHard evictionMinimumReclaim evictionSoft "
+    "evictionSoftGracePeriod kubeReserved qosReserved systemReserved topologyManagerPolicyOptions",
     "{bool}": "featureGates",
     "{[string]}": "staticPodURLHeader",
     "[any]": "registerWithTaints",
@@ -80,7 +85,20 @@ FIELDS: Final[Tree] = {name: kind for kind, names in _BY_TYPE.items() for name i
 """Every field of KubeletConfiguration and its type: a word, `[…]` a list, `{…}` a map, or its own fields."""
 
 MANAGED: Final = frozenset(
-    ["clusterDNS", "maxPods", "podsPerCore", "systemReserved", "kubeReserved", "evictionHard", "evictionSoft", "evictionSoftGracePeriod", "evictionMaxPodGracePeriod", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "cpuCFSQuota"]
+    {
+        "clusterDNS",
+        "cpuCFSQuota",
+        "evictionHard",
+        "evictionMaxPodGracePeriod",
+        "evictionSoft",
+        "evictionSoftGracePeriod",
+        "imageGCHighThresholdPercent",
+        "imageGCLowThresholdPercent",
+        "kubeReserved",
+        "maxPods",
+        "podsPerCore",
+        "systemReserved",
+    }
 )
 """The fields that every image family renders."""
 

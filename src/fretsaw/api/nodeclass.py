@@ -93,9 +93,9 @@ class EC2NodeClassSpec(Value, frozen=True):
         Meta(max_length=30),
         doc("Capacity reservations that nodes may be launched into.", *RESERVATION_RULES),
     ] = ()
-    placement_group_selector: (
-        Annotated[PlacementGroupSelector, doc("The placement group of the nodes.", *PLACEMENT_RULES)] | None
-    ) = None
+    placement_group_selector: Annotated[
+        PlacementGroupSelector | None, doc("The placement group of the nodes.", *PLACEMENT_RULES)
+    ] = None
     associate_public_ip_address: Annotated[bool, doc("Whether nodes get a public address.")] | None = field(
         default=None, name="associatePublicIPAddress"
     )
@@ -140,17 +140,17 @@ class EC2NodeClassSpec(Value, frozen=True):
     metadata_options: Annotated[
         MetadataOptions, doc("Who may read the instance metadata service, and how.", default=_METADATA_DEFAULT)
     ] = MetadataOptions()
-    connection_tracking: (
-        Annotated[ConnectionTracking, doc("How long idle connections are tracked.", CONNECTION_RULE)] | None
-    ) = None
+    connection_tracking: Annotated[
+        ConnectionTracking | None, doc("How long idle connections are tracked.", CONNECTION_RULE)
+    ] = None
     context: Annotated[str, doc("Passed to CreateFleet as its Context.")] | None = None
-    cpu_options: Annotated[CPUOptions, doc("Features of the processors.")] | None = None
+    cpu_options: Annotated[CPUOptions | None, doc("Features of the processors.")] = None
 
 
 class EC2NodeClass(Object, frozen=True, kw_only=True):
     """How AWS launches nodes. `spec` may be absent: such a class is admitted and resolves nothing."""
 
-    spec: Annotated[EC2NodeClassSpec, doc("How nodes are launched.", *SPEC_RULES)] | None = None
+    spec: Annotated[EC2NodeClassSpec | None, doc("How nodes are launched.", *SPEC_RULES)] = None
     status: EC2NodeClassStatus = EC2NodeClassStatus()
 
     def condition(self, type_: str) -> Condition | None:

@@ -108,7 +108,7 @@ class BlockDeviceMapping(Value, frozen=True):
 
     device_name: Annotated[str, doc("Such as /dev/xvda.")] | None = None
     root_volume: Annotated[bool, doc("Whether the kubelet's data is on this disk.")] | None = None
-    ebs: Annotated[BlockDevice, doc("The EBS volume.", *EBS_RULES)] | None = None
+    ebs: Annotated[BlockDevice | None, doc("The EBS volume.", *EBS_RULES)] = None
 
 
 class NetworkInterface(Value, frozen=True):

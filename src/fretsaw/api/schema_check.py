@@ -168,7 +168,7 @@ def _words(error: ValidationError) -> tuple[str, str]:
     return {
         "anyOf": ("must be a whole number or a string", "such as 4, 500m or 16Gi, decimals in quotes"),
         "required": ("missing", "a value is required here"),
-        "format": ("is out of range" if value in _INTEGER_BITS else "is no date and time", f"format {value}"),
+        "format": ("is out of range" if str(value) in _INTEGER_BITS else "is no date and time", f"format {value}"),
         "minimum": ("is too small", f"at least {value}"),
         "maximum": ("is too large", f"at most {value}"),
         "minLength": ("is too short", "it must not be empty" if value == 1 else f"at least {value} characters"),

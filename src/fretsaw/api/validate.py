@@ -51,9 +51,19 @@ def validate(
     found += errors
     found += cel.broken_rules(value, _without_status(whole), blocking, before)
     found += _scale(value, resource)
-    if runtime and not errors:
-        found += _RUNTIME[resource.kind](value)
+    if runtime and not blocking:
+        found += _not_yet_said(_RUNTIME[resource.kind](value), found)
     return sorted(set(found))
+
+
+def _not_yet_said(problems: Iterator[Problem], found: list[Problem]) -> list[Problem]:
+    """The runtime problems of fields in which the API server has found no error already."""
+    wrong = [problem.path for problem in found if problem.severity == "error"]
+    return [problem for problem in problems if not any(_within(path, problem.path) for path in wrong)]
+
+
+def _within(path: str, outer: str) -> bool:
+    return path.startswith(outer) and path[len(outer) : len(outer) + 1] in ("", ".", "[")
 
 
 def _without_metadata(raw: dict[str, Any]) -> dict[str, Any]:
