@@ -75,8 +75,11 @@ def _suggestion(text: str) -> str:
 
 
 @lru_cache(maxsize=65536, typed=True)
-def _nanos(quantity: Quantity) -> int:
-    """The exact value in billionths, finer digits rounded away from zero, capped like Kubernetes does."""
+def nanos(quantity: Quantity) -> int:
+    """The exact value in billionths, finer digits rounded away from zero, capped as in Kubernetes.
+
+    Raises BadQuantity.
+    """
     if isinstance(quantity, bool) or not isinstance(quantity, (str, int, float)):
         raise BadQuantity(quantity, "a number or a text such as 500m or 4Gi")
     text = quantity.strip() if isinstance(quantity, str) else _number_text(quantity)
@@ -109,13 +112,13 @@ def _scale(number: str, suffix: str) -> int:
         # Beyond ±400 the result is the cap or one nano whatever the mantissa of at most 256 digits is.
         shift += max(-400, min(400, int(suffix[1:])))
     power: int = 10 ** abs(shift)
-    nanos = mantissa * power if shift >= 0 else -(-mantissa // power)
-    return min(nanos, MAX * NANO)
+    amount = mantissa * power if shift >= 0 else -(-mantissa // power)
+    return min(amount, MAX * NANO)
 
 
 def parse(quantity: Quantity) -> Fraction:
     """The exact value of a quantity. Raises BadQuantity."""
-    return Fraction(_nanos(quantity), NANO)
+    return Fraction(nanos(quantity), NANO)
 
 
 @lru_cache(maxsize=65536, typed=True)
@@ -125,8 +128,8 @@ def units(resource: str, quantity: Quantity, *, up: bool = True) -> int:
     up: round up (what is asked for, as Kubernetes does) or down (what a node can give). Raises BadQuantity.
     """
     step = NANO // 1000 if resource == "cpu" else NANO
-    nanos = _nanos(quantity)
-    return -(-nanos // step) if up else nanos // step
+    amount = nanos(quantity)
+    return -(-amount // step) if up else amount // step
 
 
 def is_bytes(resource: str) -> bool:

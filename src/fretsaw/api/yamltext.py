@@ -6,6 +6,7 @@ Limits on size, depth and aliases are there so that a hostile file ends in a mes
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -68,6 +69,27 @@ def decode(data: bytes) -> str:
     return text
 
 
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    tree = dict(pairs)
+    if len(tree) != len(pairs):
+        raise ValueError("duplicate key")  # the YAML reader says where
+    return tree
+
+
+def _json_float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(text)
+    return value
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(text)
+
+
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_json_float, parse_constant=_no_constant)
+
+
 class Chunk:
     """The text between two `---` lines, and where it begins."""
 
@@ -115,15 +137,14 @@ def chunks(text: str) -> Iterator[Chunk]:
 
 def _json_values(text: str) -> list[Any] | None:
     """The JSON values of a text one after another; None where it is not plain JSON (YAML then has the last word)."""
-    decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_json_float, parse_constant=_no_constant)
     values: list[Any] = []
     try:
         position = _skip_space(text, 0)
         while position < len(text):
-            value, position = decoder.raw_decode(text, position)
+            value, position = _JSON.raw_decode(text, position)
             values.append(value)
             position = _skip_space(text, position)
-        if _maybe_deep(text) or "\\ud" in text.lower():
+        if _maybe_deep(text) or ("\\u" in text and "\\ud" in text.lower()):
             return None  # the YAML reader says where it is too deep, or which escape is no character
     except (ValueError, RecursionError):
         return None
@@ -141,6 +162,8 @@ def _maybe_deep(text: str) -> bool:
     Cost: a few milliseconds per 10 MB, since each round removes the innermost level of all brackets at once.
     """
     brackets = text.encode("utf-8", "replace").translate(None, _NO_BRACKETS)
+    if len(brackets) <= MAX_DEPTH:
+        return False
     for _ in range(MAX_DEPTH):
         shorter = brackets.replace(b"{}", b"").replace(b"[]", b"")
         if len(shorter) == len(brackets):
@@ -149,31 +172,11 @@ def _maybe_deep(text: str) -> bool:
     return bool(brackets)
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    tree = dict(pairs)
-    if len(tree) != len(pairs):
-        raise ValueError("duplicate key")  # the YAML reader says where
-    return tree
-
-
-def _json_float(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError(text)
-    return value
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(text)
-
-
 def _lines(text: str) -> dict[int, Lines]:
     """The lines of every field of every document of a chunk."""
     found: dict[int, Lines] = {}
-    try:
+    with contextlib.suppress(TextError):  # whoever read the text first has reported it
         _Reader(text, found).trees()
-    except TextError:
-        pass  # whoever read the text first has reported it
     return found
 
 
@@ -335,7 +338,7 @@ def _key(event: Any, start: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _text_error(error: yaml.MarkedYAMLError) -> TextError:
+def _text_error(error: Any) -> TextError:
     mark = error.problem_mark or error.context_mark
     words = " ".join(part for part in (error.context, error.problem) if part)
     return TextError(mark.line + 1 if mark else 1, f"not YAML: {words}")
