@@ -152,7 +152,7 @@ def list_types(
     elif output == "csv":
         click.echo(catalog_view.as_csv(shown, priced), nl=False)
     else:
-        catalog_view.draw(found, shown, len(matching), priced, wide=output == "wide")
+        catalog_view.draw(found, shown, len(matching), priced, sort, wide=output == "wide")
 
 
 def _limit(limit: int | None, *, everything: bool, output: str) -> int | None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from fretsaw.api.catalog import Catalog
 from fretsaw.cli import table
-from fretsaw.providers.aws.listing import GI, CapacityType, Row
+from fretsaw.providers.aws.listing import GI, CapacityType, Row, Sort
 
 NONE = "–"
 
@@ -42,13 +42,18 @@ def console(width: int | None = None) -> Console:
     return Console(width=width, highlight=False, emoji=False, soft_wrap=True)
 
 
-def draw(catalog: Catalog, rows: Sequence[Row], matching: int, capacity: CapacityType, *, wide: bool = False) -> None:
-    """Print the table, how many rows are hidden, and where the prices come from."""
+def draw(
+    catalog: Catalog, rows: Sequence[Row], matching: int, capacity: CapacityType, sort: Sort, *, wide: bool = False
+) -> None:
+    """Print the table, how many rows are hidden, and where the prices come from.
+
+    wide: every column, whatever the width; otherwise those that fit, the one sorted by always among them.
+    """
     out = console()
     if not rows:
         out.print("No instance type matches.")
         return
-    columns = _columns(rows, capacity, wide=wide)
+    columns = _columns(rows, capacity, sort, wide=wide)
     for line in table.lines(columns if wide else table.fitting(columns, out.width)):
         out.print(line)
     out.print()
@@ -67,7 +72,7 @@ def footer(catalog: Catalog) -> list[str]:
     return [f"{sentence}." for sentence in (f"Prices: {where or 'no region or date given'}", *notes)]
 
 
-def _columns(rows: Sequence[Row], capacity: CapacityType, *, wide: bool) -> list[table.Column]:
+def _columns(rows: Sequence[Row], capacity: CapacityType, sort: Sort, *, wide: bool) -> list[table.Column]:
     def column(title: str, cell: Callable[[Row], str], drop: int = 0, right: bool = True) -> table.Column:
         return table.Column(title, [Text(cell(row)) for row in rows], right=right, drop=drop)
 
@@ -80,11 +85,12 @@ def _columns(rows: Sequence[Row], capacity: CapacityType, *, wide: bool) -> list
         column("$/h", lambda row: _on_demand(row), drop=0),
         column("spot from", _spot, drop=2),
         column("$/GPU-h", lambda row: _usd(row.per_device(capacity)), drop=1),
-        column("$/GiB-h", lambda row: _usd(row.per_gib(capacity), 4), drop=4),
+        column("$/GiB-h", lambda row: _usd(row.per_gib(capacity), 4), drop=0 if sort == "price-per-gib" else 4),
         column("zones", _zones, drop=7, right=False),
     ]
-    if wide:
+    if wide or sort == "price-per-tflop":
         columns.insert(-1, column("$/TFLOPS-h", lambda row: _usd(row.per_tflop(capacity), 5)))
+    if wide:
         columns.insert(1, column("arch", lambda row: row.arch, right=False))
     return columns
 

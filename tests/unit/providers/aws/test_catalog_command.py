@@ -146,6 +146,13 @@ def test_wide_shows_every_column(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.split(r" {2,}", header) == [*titles, "$/TFLOPS-h", "zones"]
 
 
+@pytest.mark.parametrize(("sort", "title"), [("price-per-tflop", "$/TFLOPS-h"), ("price-per-gib", "$/GiB-h")])
+def test_the_column_sorted_by_is_always_shown(capsys: pytest.CaptureFixture[str], sort: str, title: str) -> None:
+    lines = out(capsys, "--sort", sort, "--min-gpu-memory", "80").splitlines()
+    assert title in lines[0]
+    assert max(map(len, lines)) <= 80
+
+
 def test_nothing_that_matches_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert out(capsys, "--gpu", "t4", "--min-gpus", "64") == "No instance type matches.\n"
 
