@@ -74,23 +74,42 @@ def broken_rules(value: Any, schema: Schema, blocking: Sequence[Path], old: Any 
     return [
         problem
         for path, node, here, then in _nodes(value, schema, before, ())
-        if RULES in node and not any(bad[: len(path)] == path for bad in blocking)
+        if RULES in node
         for rule in node[RULES]
-        for problem in _broken(rule, path, here, then)
+        for problem in _broken(rule, path, here, then, [bad for bad in blocking if bad[: len(path)] == path])
     ]
 
 
-def _broken(rule: Schema, path: Path, value: Any, old: Any) -> Iterator[Problem]:
-    """A problem at the value; or one for each of its parts that break a rule `self.all(…)` by themselves."""
+def _broken(rule: Schema, path: Path, value: Any, old: Any, blocking: Sequence[Path]) -> Iterator[Problem]:
+    """A problem at the value; or one for each of its parts that break a rule `self.all(…)` by themselves.
+
+    blocking: schema problems at or below the value. The API server does not run the rule then; the items of a list
+    that are in order can be asked all the same.
+    """
     expression = rule["rule"]
-    if "oldSelf" in expression:
-        if old is _ABSENT or holds(expression, value, old):
+    if blocking:
+        if path in blocking or not isinstance(value, list):
             return
-    elif holds(expression, value):
+        culprits = [part for part in _culprits(expression, value) if not _has(blocking, (*path, *part[0]))]
+        if not culprits:
+            return
+    elif _passes(expression, value, old):
         return
-    culprits = _culprits(expression, value)
+    else:
+        culprits = _culprits(expression, value)
     for where, seen in culprits or [((), "" if isinstance(value, dict | list) else shown(value))]:
         yield Problem(path_text((*path, *where)), rule["message"], by="rule", seen=seen, right=rule.get(RIGHT, ""))
+
+
+def _passes(expression: str, value: Any, old: Any) -> bool:
+    """Whether the rule holds, or compares with an old value that there is not."""
+    if "oldSelf" in expression:
+        return isinstance(old, _Absent) or holds(expression, value, old)
+    return holds(expression, value)
+
+
+def _has(blocking: Sequence[Path], path: Path) -> bool:
+    return any(bad[: len(path)] == path for bad in blocking)
 
 
 def _culprits(expression: str, value: Any) -> list[tuple[Path, str]]:
