@@ -1,0 +1,450 @@
+"""The first-fit pass: each pod to the first place that takes it, in the peer's order.
+
+Existing nodes first, then the nodes opened in this pass (those with fewest pods first), then a new node of the first pool
+that takes the pod; if none does, the pod gives up one wish and starts again. Pods that found no place are tried again as
+long as others still find one.
+
+What makes it quick: a place that refused a mold for good is never asked again (`Mold.dead`), what other pods allow is a
+bit mask over places, and what a place would become is remembered by requirement sets.
+
+Source: Karpenter v1.14 scheduler.go (Solve, add), nodeclaim.go (CanAdd), existingnode.go, queue.go.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from fretsaw.engine.groups import NODES, OPEN, Group
+from fretsaw.engine.places import ExistingNode, Fit, OpenNode
+from fretsaw.engine.prepare import Prepared
+from fretsaw.engine.requests import Amounts
+from fretsaw.engine.requirement import Requirement
+from fretsaw.engine.requirements import HOSTNAME, Conflict, Requirements
+from fretsaw.engine.reservations import Reservations
+from fretsaw.engine.shape import Kind, Mold, Shape, gpu_count
+from fretsaw.engine.template import Template, min_values_unmet, with_lowered_min_values
+from fretsaw.engine.universe import Bits, bits
+
+DEAD = "dead"
+"""A place that can never take the mold."""
+DEFERRED = "deferred"
+"""A pod that waits for a capacity reservation instead of falling back."""
+
+
+class FirstFit:
+    """One pass. `run` places all pods of the queue; the state is then read by `engine.schedule`."""
+
+    def __init__(self, prepared: Prepared, progress: Callable[[int, int], None] | None = None) -> None:
+        prepared.reset()
+        self.prepared = prepared
+        self.settings = prepared.settings
+        self.progress = progress
+        self.nodes = prepared.existing()
+        self.open: list[OpenNode] = []
+        self.levels: dict[int, Bits] = {}
+        """Open nodes by the number of their pods."""
+        self._stacks: dict[int, list[OpenNode]] = {}
+        """The same from two pods on, in the order in which they got there; nodes that moved on may still be listed."""
+        self._stamp = 0
+        self.remaining: dict[str, Amounts] = {name: dict(left) for name, left in prepared.remaining.items()}
+        self.reservations = Reservations(prepared.universes.values())
+        self.unplaced: dict[str, Kind] = {}
+        self.deferred: set[str] = set()
+        self.version = 0
+        self._keys = prepared.topology.keys()
+        self._states: tuple[dict[str, dict[Requirement | None, Bits]], ...] = ({}, {})
+        for key in self._keys:
+            self._states[NODES][key], self._states[OPEN][key] = {}, {}
+        for node in self.nodes:
+            self._note_state(NODES, node.bit, node.requirements)
+        self._all_nodes = sum(node.bit for node in self.nodes)
+        self._on_sale: dict[str, Bits] = {t.name: self._within_limits(t) for t in prepared.templates}
+        self._refusals: dict[tuple[Template, Mold], bool] = {}
+        self._hopeful: set[Mold] = set()
+        """Molds that ask for a label that no pool defines, but that a node may get from another pod."""
+        self._joined: dict[tuple[Requirements, Requirements], Requirements | None] = {}
+        self._template_nodes: dict[Template, Bits] = {}
+
+    def run(self) -> None:
+        """Place every pod that can be placed; the others are left in `unplaced`."""
+        queue = deque(self.prepared.queue)
+        pushed_at: dict[str, int] = {}
+        done = 0
+        while queue:
+            kind, pod = queue[0]
+            if pushed_at.get(pod) == len(queue):
+                break
+            queue.popleft()
+            if self._attempt(kind, pod):
+                self.unplaced.pop(pod, None)
+                done += 1
+                if self.progress is not None and done % 1024 == 0:
+                    self.progress(done, len(self.prepared.queue))
+            else:
+                self.unplaced[pod] = kind
+                queue.append((kind, pod))
+                pushed_at[pod] = len(queue)
+
+    def _attempt(self, kind: Kind, pod: str) -> bool:
+        """Place one pod, giving up its wishes one by one; False when it finds no place even without them."""
+        if kind.failed_at == self.version:
+            return False
+        self.deferred.discard(pod)
+        depth = 0
+        while (shape := self.prepared.shape(kind, depth)) is not None:
+            outcome = self._place(shape, pod)
+            if outcome == DEFERRED:
+                self.deferred.add(pod)
+                return False
+            if outcome:
+                self.version += 1
+                return True
+            depth += 1
+        kind.failed_at = self.version
+        return False
+
+    def _place(self, shape: Shape, pod: str) -> bool | str:
+        found = self._first_existing(shape)
+        if found is not None:
+            self._take_existing(*found, shape, pod)
+            return True
+        chosen = self._first_open(shape)
+        if chosen is not None:
+            self._take_open(*chosen, shape, pod)
+            return True
+        opened = self._open_new(shape)
+        if isinstance(opened, str):
+            return opened
+        if opened is None:
+            return False
+        self._take_new(*opened, shape, pod)
+        return True
+
+    # Existing nodes
+
+    def _first_existing(self, shape: Shape) -> tuple[ExistingNode, Requirements] | None:
+        if not self.nodes:
+            return None
+        allowed = self._allowed(shape, NODES, self._all_nodes & ~shape.mold.dead[NODES])
+        while allowed:
+            low = allowed & -allowed
+            node = self.nodes[low.bit_length() - 1]
+            if node.why_not(shape.mold, shape.wanted) is not None:
+                shape.mold.dead[NODES] |= low
+            else:
+                for base in self._bases(node.requirements.merged(shape.wanted), shape.mold, frozenset()):
+                    for requirements in self.narrowings(shape, NODES, base):
+                        return node, requirements
+            allowed ^= low
+        return None
+
+    def _take_existing(self, node: ExistingNode, requirements: Requirements, shape: Shape, pod: str) -> None:
+        self._forget_state(NODES, node.bit, node.requirements)
+        node.take(pod, shape.mold, requirements)
+        self._note_state(NODES, node.bit, requirements)
+        self._record(shape, NODES, node.bit, node.hostname, node.taints, requirements)
+
+    # Open nodes
+
+    def _first_open(self, shape: Shape) -> tuple[OpenNode, Fit] | None:
+        mold = shape.mold
+        if not self.open or not mold.on_new_hosts:
+            return None
+        allowed = self._allowed(shape, OPEN, ((1 << len(self.open)) - 1) & ~mold.dead[OPEN])
+        if not allowed:
+            return None
+        for level in sorted(self.levels):
+            mask = self.levels[level] & allowed
+            for node in self._in_order(level, mask) if mask else ():
+                if not node.bit & allowed:
+                    continue
+                fit = self.fit(node, shape)
+                if isinstance(fit, Fit):
+                    return node, fit
+                if fit == DEAD:
+                    refused = self._refused(node.template, mold)
+                    dead = self._template_nodes[node.template] if refused else node.bit
+                    mold.dead[OPEN] |= dead
+                    allowed &= ~dead
+        return None
+
+    def _in_order(self, level: int, mask: Bits) -> Iterator[OpenNode]:
+        """The open nodes of `mask`, all with `level` pods, in the peer's order.
+
+        Nodes with one pod go by age. Above that the node that got its pod last goes first: the peer re-sorts its list by
+        the number of pods before each pod, and a node that moves up comes from in front of those that are there.
+        """
+        if level == 1:
+            yield from (self.open[i] for i in bits(mask))
+            return
+        stack = self._stacks[level]
+        if mask.bit_count() ** 2 <= len(stack):
+            yield from sorted((self.open[i] for i in bits(mask)), key=lambda n: -n.stamp)
+            return
+        yield from (n for i in range(len(stack) - 1, -1, -1) if (n := stack[i]).bit & mask and len(n.pods) == level)
+
+    def fit(self, node: OpenNode, shape: Shape, *, lower_min_values: bool = False) -> Fit | str:
+        """What the node becomes with one more such pod; DEAD when it can never take the mold, else the miss of now."""
+        mold = shape.mold
+        if self._refused(node.template, mold):
+            return DEAD
+        types = node.types and node.roomy(mold)
+        if not types or self._over_cap(node, mold):
+            return DEAD
+        universe = node.template.universe
+        base_all = self._join(node.requirements, mold.requirements, universe.well_known)
+        if base_all is None:
+            return DEAD if mold not in self._hopeful else ""
+        verdict = DEAD
+        for base in self._bases(base_all, mold, universe.well_known):
+            if not types & universe.eligible(base):
+                continue
+            verdict = ""
+            for requirements in self.narrowings(shape, OPEN, base, universe.well_known):
+                left = types & universe.eligible(requirements)
+                found = self._checked(node, left, requirements, lower_min_values) if left else ""
+                if isinstance(found, Fit):
+                    return found
+                verdict = found or verdict
+        return verdict
+
+    def _checked(self, node: OpenNode, types: Bits, requirements: Requirements, lower: bool) -> Fit | str:
+        """The last two hurdles: minValues, and capacity reservations."""
+        lowered = False
+        if requirements.has_min_values:
+            unmet = min_values_unmet(node.template.universe, requirements, types)
+            if unmet and not lower:
+                return ""
+            if unmet:
+                requirements, lowered = with_lowered_min_values(requirements, unmet), True
+        held: frozenset[str] = frozenset()
+        if self.reservations and self.settings.reserved_capacity:
+            matching, held = self.reservations.within_reach(node.template.universe, types, requirements, node.held)
+            if self.settings.strict_reservations and not held and (matching or node.held):
+                return DEFERRED
+        return Fit(requirements, types, held, lowered)
+
+    def _over_cap(self, node: OpenNode, mold: Mold) -> bool:
+        """Whether the node would hold more pods or GPUs than the settings allow; only when packing for cost."""
+        settings = self.settings
+        if settings.packing != "cost":
+            return False
+        if settings.max_pods_per_node and len(node.pods) >= settings.max_pods_per_node:
+            return True
+        if not settings.max_gpus_per_node:
+            return False
+        asked = gpu_count(dict(mold.requests))
+        return bool(asked) and bool(node.pods) and asked + gpu_count(node.used) > settings.max_gpus_per_node
+
+    def _take_open(self, node: OpenNode, fit: Fit, shape: Shape, pod: str) -> None:
+        self._forget_state(OPEN, node.bit, node.requirements)
+        self._level(node, -1)
+        self.reservations.hold(node.held, fit.held)
+        node.take(pod, shape.mold, fit)
+        self._level(node, +1)
+        self._note_state(OPEN, node.bit, fit.requirements)
+        self._record(shape, OPEN, node.bit, node.hostname, node.template.taints, fit.requirements)
+
+    def _level(self, node: OpenNode, change: int) -> None:
+        count = len(node.pods)
+        if change > 0:
+            self.levels[count] = self.levels.get(count, 0) | node.bit
+            self._stamp += 1
+            node.stamp = self._stamp
+            if count > 1:
+                self._stacks.setdefault(count, []).append(node)
+            return
+        left = self.levels[count] & ~node.bit
+        if left:
+            self.levels[count] = left
+        else:
+            del self.levels[count]
+        stack = self._stacks.get(count, [])
+        if len(stack) > 32 and len(stack) > 2 * left.bit_count():
+            self._stacks[count] = [n for n in stack if n.bit & left]
+
+    # New nodes
+
+    def _open_new(self, shape: Shape) -> tuple[OpenNode, Fit] | str | None:
+        """A new node of the first pool that takes the pod; DEFERRED when it should wait for a reservation."""
+        if not shape.mold.on_new_hosts or not self._new_host_allowed(shape):
+            return None
+        for template in self.prepared.templates:
+            if self._refused(template, shape.mold):
+                continue
+            node = OpenNode(template, len(self.open), self._on_sale[template.name])
+            fit = self.fit(node, shape, lower_min_values=self.settings.best_effort_min_values)
+            if isinstance(fit, Fit):
+                return node, fit
+            if fit == DEFERRED:
+                return DEFERRED
+        return None
+
+    def _new_host_allowed(self, shape: Shape) -> bool:
+        return all(group.hosts(OPEN, 1 << len(self.open), matches=shape.matches[group]) for group in shape.host_groups)
+
+    def _take_new(self, node: OpenNode, fit: Fit, shape: Shape, pod: str) -> None:
+        self.open.append(node)
+        template = node.template
+        self._template_nodes[template] = self._template_nodes.get(template, 0) | node.bit
+        node.min_values_lowered = fit.min_values_lowered
+        self.reservations.hold(node.held, fit.held)
+        node.take(pod, shape.mold, fit)
+        self._level(node, +1)
+        self._charge(node)
+        self._note_state(OPEN, node.bit, fit.requirements)
+        self._record(shape, OPEN, node.bit, node.hostname, template.taints, fit.requirements)
+
+    def _charge(self, node: OpenNode) -> None:
+        """Charge the pool's limits with the largest type that the new node could become."""
+        left = self.remaining[node.template.name]
+        changed = False
+        for resource in left:
+            if resource != "nodes":
+                left[resource] -= node.template.universe.capacity_room.largest(resource, node.types)
+                changed = True
+        if changed:
+            self._on_sale[node.template.name] = self._within_limits(node.template)
+
+    def _within_limits(self, template: Template) -> Bits:
+        """The types of a pool that its limits still allow."""
+        types = template.types
+        for resource, left in self.remaining[template.name].items():
+            if resource == "nodes":
+                types = types if left != 0 else 0
+            elif left < 0:
+                types = 0
+            else:
+                types &= ~template.universe.capacity_room.holding(resource, left + 1)
+        return types
+
+    # What other pods allow
+
+    def _allowed(self, shape: Shape, space: int, places: Bits) -> Bits:
+        """The places of `places` that every topology group of the pod admits for now."""
+        for group in shape.host_groups:
+            places = group.hosts(space, places, matches=shape.matches[group])
+        for key, groups in shape.by_key:
+            if not places:
+                return 0
+            reachable = 0
+            for state, mask in self._states[space][key].items():
+                if mask & places and self._passable(shape, key, groups, state, space):
+                    reachable |= mask
+            places &= reachable
+        return places
+
+    def _passable(
+        self, shape: Shape, key: str, groups: tuple[Group, ...], state: Requirement | None, space: int
+    ) -> bool:
+        wanted = shape.mold.requirements.get(key)
+        for alternative in shape.mold.alternatives:
+            node = state
+            for more in (wanted, alternative.get(key)):
+                if more is not None:
+                    node = more if node is None else node & more
+            if node is None:
+                if space == NODES:
+                    return False
+                node = Requirement(key, complement=True)
+            if node and self._choices(shape, groups, node):
+                return True
+        return False
+
+    def _choices(self, shape: Shape, groups: tuple[Group, ...], node: Requirement) -> tuple[Requirement, ...]:
+        """The ways to narrow `node` that all groups of one key admit."""
+        pod = shape.strict.get(node.key)
+        found: tuple[Requirement, ...] = (node,)
+        for group in groups:
+            options = group.options(matches=shape.matches[group], pod=pod, node=node)
+            found = tuple(both for a in found for o in options if (both := a & o))
+        return found
+
+    def narrowings(
+        self, shape: Shape, space: int, base: Requirements, may_be_absent: frozenset[str] = frozenset()
+    ) -> Iterator[Requirements]:
+        """The requirements that a place with `base` would have, for each choice of domains that topology leaves."""
+        results = [base]
+        for key, groups in shape.by_key:
+            node = base.get(key)
+            if node is None:
+                if space == NODES or key not in may_be_absent:
+                    return
+                node = Requirement(key, complement=True)
+            choices = self._choices(shape, groups, node)
+            results = [r.with_(choice) for r in results for choice in choices]
+        yield from results
+
+    def _record(
+        self,
+        shape: Shape,
+        space: int,
+        bit: Bits,
+        hostname: str,
+        taints: tuple[object, ...],
+        requirements: Requirements,
+    ) -> None:
+        """Count the pod in every group that sees it."""
+        for group in shape.counted:
+            node_filter = group.spec.node_filter
+            if not node_filter.trivial and not node_filter.matches(taints, requirements):  # type: ignore[arg-type]
+                continue
+            if group.key == HOSTNAME:
+                group.record_host(hostname, space, bit)
+                continue
+            domain = requirements.get(group.key)
+            if domain is None or domain.complement:
+                continue
+            if group.spec.kind == "pod anti-affinity" or len(domain.values) == 1:
+                for value in domain.values:
+                    group.record(value)
+        for group in shape.inverse:
+            if group.key == HOSTNAME:
+                group.record_host(hostname, space, bit)
+            elif (domain := requirements.get(group.key)) is not None and not domain.complement:
+                for value in domain.values:
+                    group.record(value)
+
+    # Memories
+
+    def _refused(self, template: Template, mold: Mold) -> bool:
+        known = self._refusals.get((template, mold))
+        if known is None:
+            why = template.refusal(mold.requirements, mold.tolerations)
+            known = why is not None
+            if isinstance(why, Conflict) and why.existing is None and why.key in self.prepared.negated_keys:
+                # Another pod's NotIn on this label makes its node's label known, and then this pod may join it.
+                self._hopeful.add(mold)
+                known = False
+            self._refusals[template, mold] = known
+        return known
+
+    def _join(self, node: Requirements, pod: Requirements, may_be_absent: frozenset[str]) -> Requirements | None:
+        question = (node, pod)
+        if question not in self._joined:
+            conflict = node.conflict(pod, may_be_absent)
+            self._joined[question] = node.merged(pod) if conflict is None else None
+        return self._joined[question]
+
+    def _bases(self, base: Requirements, mold: Mold, may_be_absent: frozenset[str]) -> Iterator[Requirements]:
+        """The node's requirements with each way to reach the pod's volumes."""
+        for alternative in mold.alternatives:
+            if base.conflict(alternative, may_be_absent) is None:
+                yield base.merged(alternative)
+
+    def _note_state(self, space: int, bit: Bits, requirements: Requirements) -> None:
+        for key in self._keys:
+            states = self._states[space][key]
+            state = requirements.get(key)
+            states[state] = states.get(state, 0) | bit
+
+    def _forget_state(self, space: int, bit: Bits, requirements: Requirements) -> None:
+        for key in self._keys:
+            states = self._states[space][key]
+            state = requirements.get(key)
+            left = states[state] & ~bit
+            if left:
+                states[state] = left
+            else:
+                del states[state]
