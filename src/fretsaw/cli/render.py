@@ -84,7 +84,7 @@ def comparisons(plan: Plan) -> list[Text]:
     price = plan.usd_per_hour
     rows: list[tuple[float, str]] = []
     if price and (on_demand := all_on_demand(plan)) is not None:
-        rows.append((on_demand, f"with On-Demand alone: {_saving(price, on_demand)}"))
+        rows.append((on_demand, f"for the same nodes on demand: {_saving(price, on_demand)}"))
     if price and plan.first_fit_usd_per_hour is not None and plan.packing != "first-fit":
         rows.append(
             (plan.first_fit_usd_per_hour, f"with first-fit packing: {_saving(price, plan.first_fit_usd_per_hour)}")
@@ -100,8 +100,7 @@ def footnote(plan: Plan, prices: Prices) -> str:
     """Where the prices come from, and which of them are not published ones."""
     catalog = " ".join(part for part in (prices.region, f"catalog of {prices.as_of}" if prices.as_of else "") if part)
     parts = [f"Prices: {catalog or 'catalog without a date'}"]
-    parts += [f"{' and '.join(kinds)} prices are {source}" for source, kinds in price_sources(plan).items()]
-    return "; ".join([*parts, *prices.notes]) + "."
+    return "; ".join([*parts, *price_sources(plan), *prices.notes]) + "."
 
 
 def usd(amount: float, like: float | None = None) -> str:

@@ -99,14 +99,26 @@ def all_on_demand(plan: Plan) -> float | None:
     return None if any(price is None for price in prices) else sum(price or 0.0 for price in prices)
 
 
-def price_sources(plan: Plan) -> dict[str, list[str]]:
-    """Which chosen prices are not published ones: source → capacity types, both sorted."""
-    found = {
-        (launch.choice.price_source, launch.choice.capacity_type)
-        for launch in plan.launches
-        if launch.choice.price_source
-    }
-    return {source: [kind for _, kind in pairs] for source, pairs in groupby(sorted(found), key=lambda pair: pair[0])}
+def price_sources(plan: Plan) -> list[str]:
+    """Which of the chosen prices are not published ones, a clause each: `spot prices are modelled`.
+
+    Where that holds for a part of a capacity type only, the instance types are named.
+    """
+    chosen: dict[str, set[tuple[str, str]]] = {}
+    for choice in (launch.choice for launch in plan.launches):
+        chosen.setdefault(choice.capacity_type, set()).add((choice.price_source, choice.instance_type))
+    return [
+        f"{capacity_type} {_prices_of(pairs, source)} {source}"
+        for capacity_type, pairs in sorted(chosen.items())
+        for source in sorted({source for source, _ in pairs if source})
+    ]
+
+
+def _prices_of(pairs: set[tuple[str, str]], source: str) -> str:
+    types = sorted(name for given, name in pairs if given == source)
+    if len(types) == len(pairs):
+        return "prices are"
+    return f"price{'s' if len(types) > 1 else ''} of {', '.join(types)} {'are' if len(types) > 1 else 'is'}"
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

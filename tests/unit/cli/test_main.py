@@ -51,7 +51,11 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
             "error: this is a bug in fretsaw, not in your files, and we are sorry: ZeroDivisionError: division by zero\nRun it again with `fretsaw --debug …` for the traceback, and please report both.\n",
         ),
         (KeyboardInterrupt(), 130, ""),
-        (click.UsageError("no such thing"), 2, "Usage: fretsaw plan [OPTIONS]\nTry 'fretsaw plan --help' for help.\n\nError: no such thing\n"),
+        (
+            click.UsageError("no such thing"),
+            2,
+            "Usage: fretsaw plan [OPTIONS]\nTry 'fretsaw plan --help' for help.\n\nError: no such thing\n",
+        ),
     ],
     ids=["user", "world", "invariant", "bug", "interrupt", "usage"],
 )

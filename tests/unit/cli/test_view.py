@@ -58,9 +58,19 @@ def test_on_demand_is_compared_only_where_it_is_known_and_something_is_spot() ->
     assert all_on_demand(msgspec.structs.replace(PLATFORM, launches=(dear,))) is None
 
 
-def test_sources_name_the_capacity_types_they_stand_for() -> None:
-    assert price_sources(PLATFORM) == {"modelled": ["spot"]}
-    assert price_sources(MIXED) == {"estimated": ["on-demand"]}
+def test_prices_that_are_not_published_are_told_and_named_where_they_are_a_part() -> None:
+    assert price_sources(PLATFORM) == ["spot prices are modelled"]
+    some = (
+        launch("a-1", "a/p", on="p5.48xlarge", capacity="on-demand", source="estimated"),
+        launch("a-2", "a/q", capacity="on-demand"),
+    )
+    assert price_sources(msgspec.structs.replace(PLATFORM, launches=some)) == [
+        "on-demand price of p5.48xlarge is estimated"
+    ]
+    more = launch("a-3", "a/r", on="p4d.24xlarge", capacity="on-demand", source="estimated")
+    assert price_sources(msgspec.structs.replace(PLATFORM, launches=(*some, more))) == [
+        "on-demand prices of p4d.24xlarge, p5.48xlarge are estimated"
+    ]
 
 
 @pytest.mark.parametrize(

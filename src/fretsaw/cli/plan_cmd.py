@@ -1,0 +1,123 @@
+"""`fretsaw plan`: reads the options, lets the planner answer, prints, and picks the exit code.
+
+Nothing heavy is imported before the command runs: `fretsaw plan --help` has to be instant too.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fretsaw.cli import errors
+from fretsaw.cli.plan_options import setting_options, settings
+from fretsaw.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from fretsaw.api.catalog import Catalog
+    from fretsaw.api.manifest import Manifests
+    from fretsaw.cli.render import Prices
+    from fretsaw.engine.plan import Plan
+
+EPILOG = """
+\b
+Examples:
+  fretsaw plan -f examples/gpu-platform
+  fretsaw plan -f pools/ -f workloads/ --packing first-fit
+  fretsaw plan -f cluster.yaml -o json | jq .pricePerHour
+  kubectl get nodepools,ec2nodeclasses,nodes,pods -A -o yaml | fretsaw plan -f -
+
+\b
+Exit codes: 0 every pod has a place · 1 a pod cannot be placed · 2 the input is
+wrong (what is right was planned all the same) · 3 the outside world failed
+"""
+FILES_HELP = "File, folder, or - for standard input; repeatable. A bare PATH means the same."
+
+
+@click.command(epilog=EPILOG, short_help="Which nodes to buy for these pods, and at what price.")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("-f", "--filename", "files", multiple=True, metavar="PATH", help=FILES_HELP)
+@click.option(
+    "--catalog", "catalog_file", metavar="FILE", help="Instance types and prices, instead of the shipped ones."
+)
+@setting_options
+@click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
+def plan(paths: tuple[str, ...], files: tuple[str, ...], catalog_file: str | None, output: str, **given: Any) -> int:
+    """Plan the nodes that the pods in PATHs need, at the lowest price that can be found, and prove a lower bound.
+
+    NodePools, EC2NodeClasses, workloads, pods, nodes and volumes, as YAML or JSON, in any mix of files and folders.
+    """
+    if not (sources := [*files, *paths]):
+        raise click.UsageError(
+            "nothing to plan: name a file or folder (such as: fretsaw plan -f examples/gpu-platform)"
+        )
+    with Progress() as progress:
+        progress("starting")
+        from fretsaw import planner
+
+        catalog = planner.read_catalog(catalog_file) if catalog_file else None
+        progress("reading manifests")
+        manifests = planner.load(sources)
+        usable = any(not document.has_errors for document in manifests.documents)
+        answer, seconds = _answer(manifests, catalog, given, progress) if usable else (None, 0.0)
+    _tell_problems(manifests)
+    if answer is None:
+        return errors.WRONG_INPUT
+    for note in answer.notes:
+        errors.say("note", note)
+    _print(answer, seconds, output, _prices(catalog, given["region"]))
+    if manifests.errors:
+        return errors.WRONG_INPUT
+    return errors.FOUND if answer.unplaced else errors.DONE
+
+
+def _answer(
+    manifests: Manifests, catalog: Catalog | None, given: dict[str, Any], progress: Progress
+) -> tuple[Plan, float]:
+    """(the plan, the seconds it took)."""
+    from fretsaw import planner
+
+    def placed(done: int, total: int) -> None:
+        progress(f"placing pods ({done:,} of {total:,})")
+
+    progress("planning")
+    started = time.perf_counter()
+    answer = planner.plan(manifests, catalog, progress=placed, **settings(given))
+    return answer, time.perf_counter() - started
+
+
+def _tell_problems(manifests: Manifests) -> None:
+    """Every problem with file, line, object and field on standard error; kinds that are not read on one line."""
+    from fretsaw.api.manifest import ignored
+
+    for document in manifests.documents:
+        if document.kind and document.known is None and not document.has_errors:
+            continue  # counted below
+        for located in document.located():
+            errors.say(located.severity, str(located))
+    if kinds := ignored(manifests):
+        errors.say("warning", f"not read by plan: {', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}")
+
+
+def _prices(catalog: Catalog | None, region: str) -> Prices:
+    """What the table says of the prices that were used."""
+    from fretsaw.cli.render import Prices
+
+    if catalog is not None:
+        return Prices(catalog.region, catalog.as_of, tuple(catalog.notes))
+    from fretsaw.providers.aws import snapshot
+
+    return Prices(region, snapshot.load_region(region).as_of)
+
+
+def _print(answer: Plan, seconds: float, output: str, prices: Prices) -> None:
+    if output == "json":
+        from fretsaw import planner
+
+        click.echo(json.dumps(planner.to_json(answer, seconds), indent=2, ensure_ascii=False))
+        return
+    from fretsaw.cli import render
+
+    render.draw(render.console(), answer, prices, wide=output == "wide")
