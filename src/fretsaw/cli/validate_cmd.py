@@ -6,7 +6,7 @@ Heavy imports wait until the command runs.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -53,12 +53,21 @@ def validate(paths: tuple[str, ...], files: tuple[str, ...], output: str) -> int
     from fretsaw.api.manifest import load
 
     documents = load(sources).documents
-    found = [(document, [*document.located(), *_unmet(document, documents)]) for document in documents]
+    found = [(document, [*_own(document), *_unmet(document, documents)]) for document in documents]
     if output == "json":
         click.echo(json.dumps({"objects": [_as_json(*item) for item in found]}, indent=2, ensure_ascii=False))
     else:
         _print(found)
     return errors.WRONG_INPUT if any(_errors(problems) for _, problems in found) else errors.DONE
+
+
+def _own(document: Document) -> Iterator[Located]:
+    """Its problems. That another file has the object too is only a warning: an API server would take both in turn."""
+    from msgspec.structs import replace
+
+    for problem in document.located():
+        repeated = problem.path == "metadata.name" and problem.message.startswith("the same object ")
+        yield replace(problem, severity="warning") if repeated else problem
 
 
 def _unmet(document: Document, documents: Iterable[Document]) -> list[Located]:
