@@ -83,7 +83,7 @@ def _custom(document: Document, struct: type[Object]) -> list[Problem]:
 def _explain_placeholder(problem: Problem, raw: Any) -> Problem:
     """Says so where a field is only wrong because its template has not been filled in."""
     value = value_at(problem.path, raw) if problem.path else None
-    text = value if isinstance(value, str) else problem.seen
+    text = value if isinstance(value, str) else f"{problem.seen} {problem.message}"
     found = placeholder(text)
     if not found or problem.severity != "error":
         return problem

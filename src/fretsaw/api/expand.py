@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from fretsaw.api.defaults import Defaults
-from fretsaw.api.manifest import Manifests
+from fretsaw.api.manifest import Manifests, no_collection
 from fretsaw.api.meta import Object, ObjectMeta, OwnerReference
 from fretsaw.api.pod import ClaimVolume, Pod, PodSpec, PodTemplateSpec, Volume, VolumeClaimTemplate
 from fretsaw.api.storage import PersistentVolumeClaim, PersistentVolumeClaimStatus
@@ -43,6 +43,11 @@ def expand(manifests: Manifests) -> Expanded:
     they keep their names, and only what is missing is made up. Limits without a request default the request, priority
     comes from the PriorityClass and overhead from the RuntimeClass. Raises nothing: what has errors is left out.
     """
+    with no_collection():
+        return _expand(manifests)
+
+
+def _expand(manifests: Manifests) -> Expanded:
     fill = Defaults(
         {item.name: item for item in manifests.objects("PriorityClass")},
         {item.name: item for item in manifests.objects("RuntimeClass")},

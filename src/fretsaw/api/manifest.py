@@ -24,7 +24,7 @@ from fretsaw.api.meta import Object
 from fretsaw.api.problem import Problem
 from fretsaw.api.yamltext import Chunk, TextError
 
-__all__ = ["Document", "Located", "Manifests", "Problem", "dump", "load", "parse"]
+__all__ = ["Document", "Located", "Manifests", "Problem", "dump", "load", "no_collection", "parse"]
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 MAX_DOCUMENTS: Final = 500_000
@@ -71,7 +71,7 @@ def load(paths: Iterable[str | Path], *, stdin: bytes | None = None) -> Manifest
 
     Never raises for what it reads: unreadable files and wrong objects become problems of their document.
     """
-    with _no_collection():
+    with no_collection():
         documents = list(_load(paths, stdin))
         admission.across(documents)
     return Manifests(documents)
@@ -99,7 +99,7 @@ def _real(file: str) -> Path:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Keeps the cycle collector still: everything made here stays, and walking it again and again doubles the time."""
     running = gc.isenabled()
     gc.disable()
@@ -112,7 +112,7 @@ def _no_collection() -> Iterator[None]:
 
 def parse(text: str | bytes, file: str = "<text>") -> Manifests:
     """All objects of a text."""
-    with _no_collection():
+    with no_collection():
         documents = list(_objects(file, text.encode() if isinstance(text, str) else text))
         admission.across(documents)
     return Manifests(documents)

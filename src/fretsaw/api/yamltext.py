@@ -30,7 +30,7 @@ MAX_ALIASED: Final = 100_000
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _NOTHING = re.compile(r"(?:[ \t]*(?:#[^\n]*|%[^\n]*|\.\.\.[ \t]*)?(?:\r?\n|\Z))*\Z")
-_PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\$\{[^}\n]*\}|<<[A-Za-z_][^<>\n]*>>|\$\([A-Za-z_][\w.]*\)|\$[A-Z_][A-Z0-9_]+")
+_PLACEHOLDER = re.compile(r"\{\{.*?\}\}+|\$\{[^}\n]*\}|<<[A-Za-z_][^<>\n]*>>|\$\([A-Za-z_][\w.]*\)|\$[A-Z_][A-Z0-9_]+")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"{}[]")
 _TEXT_TAGS: Final = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:binary", "tag:yaml.org,2002:timestamp", "!")
@@ -201,7 +201,7 @@ class _Reader:
             self._next = loader.get_event
             return self._documents()
         except yaml.MarkedYAMLError as error:
-            raise _text_error(error) from error
+            raise _text_error(error, self._text.rstrip().count("\n") + 1) from error
         except yaml.reader.ReaderError as error:
             line = self._text.count("\n", 0, error.position) + 1
             seen = error.character if isinstance(error.character, int) else ord(error.character)
@@ -328,17 +328,19 @@ def _scalar(event: Any) -> Scalar:
 
 def _key(event: Any, start: Any) -> str:
     """A key as JSON has it: text."""
+    line = event.start_mark.line + 1
     if not isinstance(event, yaml.ScalarEvent):
         raise TextError(start.start_mark.line + 1, "a key that is a map, a list or an alias")
     value = _scalar(event)
     if isinstance(value, str):
         return value
     if value is None:
-        raise TextError(event.start_mark.line + 1, "an empty key")
+        raise TextError(line, "an empty key")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _text_error(error: Any) -> TextError:
+def _text_error(error: Any, last: int) -> TextError:
+    """The parser's own words; what is missing at the end of the text is missing after its `last` line."""
     mark = error.problem_mark or error.context_mark
     words = " ".join(part for part in (error.context, error.problem) if part)
-    return TextError(mark.line + 1 if mark else 1, f"not YAML: {words}")
+    return TextError(min(mark.line + 1, last) if mark else 1, f"not YAML: {words}")
