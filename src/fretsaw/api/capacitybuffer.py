@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from fretsaw.api.meta import Condition, Object, Value
 from fretsaw.api.schema import CRDQuantities, conditions, doc, replaced, rule
@@ -42,8 +42,8 @@ class CapacityBufferSpec(Value, frozen=True):
         Annotated[int, Meta(ge=0), doc("For how many pods, in percent of the workload's replicas.", format="int32")]
         | None
     ) = None
-    limits: Annotated[CRDQuantities, doc("How much the room may be in all, by resource.")] | None = None
-    """None is no limit; an empty map, which also counts as set, limits nothing."""
+    limits: Annotated[CRDQuantities, doc("How much the room may be in all, by resource.")] = field(default_factory=dict)
+    """Absent and empty are the same here: neither limits anything."""
 
 
 class CapacityBufferStatus(Value, frozen=True):
