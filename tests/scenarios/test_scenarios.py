@@ -1,6 +1,6 @@
 """Our own placement cases, in the format of the reference cases, each with the rule that it shows.
 
-Further keys of a case: `settings` (keywords of `plan_objects`), `packing` (only that one; both when absent). Further keys of
+Further keys of a case: `settings` (in Karpenter's words, see `keywords`), `packing` (only that one; both when absent). Further keys of
 `expect`: `price` (total, under both packings) and `expectReason` ({pod: text or texts in its reasons}).
 After each case the checker judges the plan, and a second run has to give the same bytes.
 """
@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 
 import pytest
-from fretsaw.planner import plan_objects
 
-from support.cases import Answer, Case, read_cases
+from fretsaw.planner import plan_objects
+from support.cases import Answer, Case, keywords, read_cases
 from support.checker import check
 
 _HERE = Path(__file__).parent
@@ -23,7 +23,9 @@ _RUNS = [(case, packing) for case in _CASES for packing in case.packings]
 
 @pytest.mark.parametrize(("case", "packing"), _RUNS, ids=[f"{case.id}[{packing}]" for case, packing in _RUNS])
 def test_scenario(case: Case, packing: str) -> None:
-    first, second = (plan_objects(case.objects, case.catalog, packing=packing, **case.settings) for _ in range(2))
+    first, second = (
+        plan_objects(case.objects, case.catalog, packing=packing, **keywords(case.settings)) for _ in range(2)
+    )
     broken = check(
         case.objects, case.catalog, first, packing=packing, pessimistic=packing == "first-fit", settings=case.settings
     )

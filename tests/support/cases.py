@@ -70,6 +70,20 @@ def read_cases(path: Path) -> list[Case]:
     return cases
 
 
+_KEYWORDS: dict[tuple[str, str], tuple[str, bool]] = {
+    ("preference_policy", "Respect"): ("respect_preferences", True),
+    ("preference_policy", "Ignore"): ("respect_preferences", False),
+    ("min_values_policy", "Strict"): ("best_effort_min_values", False),
+    ("min_values_policy", "BestEffort"): ("best_effort_min_values", True),
+}
+"""The words of Karpenter's options, which cases use, as keywords of `plan_objects`."""
+
+
+def keywords(settings: Obj) -> Obj:
+    """Settings of a case as keywords of `plan_objects`."""
+    return dict(_KEYWORDS.get((name, str(value)), (name, value)) for name, value in settings.items())
+
+
 def full(name: str) -> str:
     """`namespace/name` of a name that may lack the namespace."""
     return name if "/" in name else f"default/{name}"
