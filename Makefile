@@ -34,7 +34,7 @@ lock: $(VENV)/dev.stamp ## renew both lock files from pyproject.toml (newest rel
 	$(UV_COMPILE) --group build --group dev --extra catalog --output-file requirements-dev.lock pyproject.toml
 
 picture: $(VENV)/run.stamp ## draw the demo's output as docs/demo.svg
-	$(BIN)/python docs/picture.py $(EXAMPLE) docs/demo.svg
+	@$(BIN)/python docs/picture.py $(EXAMPLE) docs/demo.svg
 
 clean: ## remove the virtual environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -26,6 +26,7 @@ EPILOG = """
 Examples:
   fretsaw plan -f examples/gpu-platform
   fretsaw plan -f pools/ -f workloads/ --packing first-fit
+  fretsaw plan -f cluster.yaml --explain ml/train-0
   fretsaw plan -f cluster.yaml -o json | jq .pricePerHour
   kubectl get nodepools,ec2nodeclasses,nodes,pods -A -o yaml | fretsaw plan -f -
 
@@ -43,8 +44,18 @@ FILES_HELP = "File, folder, or - for standard input; repeatable. A bare PATH mea
     "--catalog", "catalog_file", metavar="FILE", help="Instance types and prices, instead of the shipped ones."
 )
 @setting_options
+@click.option(
+    "--explain", "explained", metavar="NAMESPACE/POD", help="Only why this pod is where it is, or why it waits."
+)
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
-def plan(paths: tuple[str, ...], files: tuple[str, ...], catalog_file: str | None, output: str, **given: Any) -> int:
+def plan(
+    paths: tuple[str, ...],
+    files: tuple[str, ...],
+    catalog_file: str | None,
+    explained: str | None,
+    output: str,
+    **given: Any,
+) -> int:
     """Plan the nodes that the pods in PATHs need, at the lowest price that can be found, and prove a lower bound.
 
     NodePools, EC2NodeClasses, workloads, pods, nodes and volumes, as YAML or JSON, in any mix of files and folders.
@@ -52,6 +63,10 @@ def plan(paths: tuple[str, ...], files: tuple[str, ...], catalog_file: str | Non
     if not (sources := [*files, *paths]):
         raise click.UsageError(
             "nothing to plan: name a file or folder (such as: fretsaw plan -f examples/gpu-platform)"
+        )
+    if explained and output == "json":
+        raise click.UsageError(
+            "--explain answers in text: leave out -o json, whose `unschedulable` has the reasons too"
         )
     with Progress() as progress:
         progress("starting")
@@ -67,7 +82,10 @@ def plan(paths: tuple[str, ...], files: tuple[str, ...], catalog_file: str | Non
         return errors.WRONG_INPUT
     for note in answer.notes:
         errors.say("note", note)
-    _print(answer, seconds, output, _prices(catalog, given["region"]))
+    if explained:
+        _explain(answer, explained)
+    else:
+        _print(answer, seconds, output, _prices(catalog, given["region"]))
     if manifests.errors:
         return errors.WRONG_INPUT
     return errors.FOUND if answer.unplaced else errors.DONE
@@ -110,6 +128,12 @@ def _prices(catalog: Catalog | None, region: str) -> Prices:
     from fretsaw.providers.aws import snapshot
 
     return Prices(region, snapshot.load_region(region).as_of)
+
+
+def _explain(answer: Plan, pod: str) -> None:
+    from fretsaw.cli import explained, render
+
+    explained.explain(render.console(), answer, pod)
 
 
 def _print(answer: Plan, seconds: float, output: str, prices: Prices) -> None:

@@ -6,6 +6,7 @@ colour, and fits 80 columns as long as the names do.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TextIO
@@ -58,7 +59,7 @@ def draw(out: Console, plan: Plan, prices: Prices, *, wide: bool = False) -> Non
     _pending(out, plan, wide=wide)
     if plan.launches:
         out.print()
-        _paragraph(out, Text(footnote(plan, prices), "dim"))
+        paragraph(out, Text(footnote(plan, prices), "dim"))
 
 
 def headline(plan: Plan) -> Text:
@@ -206,7 +207,7 @@ def _existing(out: Console, plan: Plan, *, wide: bool) -> None:
         return
     nodes = [f"{node.name} ({counted(len(node.pods), 'pod')})" for node in filled[:5]]
     rest = f" and {counted(len(filled) - 5, 'more node')}" if len(filled) > 5 else ""
-    _paragraph(out, title + Text(" " + ", ".join(nodes) + rest))
+    paragraph(out, title + Text(" " + ", ".join(nodes) + rest))
 
 
 def _pending(out: Console, plan: Plan, *, wide: bool) -> None:
@@ -227,22 +228,22 @@ def _entry(out: Console, entry: Pending, *, wide: bool) -> None:
         out.print(pods + Text("  ") + reason)
     else:
         _print(out, pods)
-        _paragraph(out, reason, indent=4)
+        paragraph(out, reason, indent=4)
     if wide:
         for refusal in entry.refusals[1:]:
-            _paragraph(out, _refusal(refusal), indent=4)
+            paragraph(out, _refusal(refusal), indent=4)
 
 
 def _reason(refusals: tuple[Refusal, ...]) -> Text:
-    """The nearest miss with the field to change, then the rest counted."""
+    """The nearest miss with the field to change, then the most common reason of the rest, and how many are left."""
     if not refusals:
         return Text("no NodePool is there to take it")
     text = _refusal(refusals[0])
-    rest = refusals[1:]
-    if rest:
-        reasons = {refusal.reason for refusal in rest}
-        why = f": {reasons.pop()}" if len(reasons) == 1 else " for other reasons"
-        text.append(f"; {counted(len(rest), 'more pool')}{why}", "dim")
+    if rest := Counter(refusal.reason for refusal in refusals[1:]):
+        reason, count = min(rest.items(), key=lambda item: (-item[1], item[0]))
+        text.append(f"; {counted(count, 'more pool')}: {reason}", "dim")
+        if others := rest.total() - count:
+            text.append(f"; {others} for other reasons", "dim")
     return text
 
 
@@ -253,7 +254,7 @@ def _refusal(refusal: Refusal) -> Text:
     return text
 
 
-def _paragraph(out: Console, text: Text, indent: int = 0) -> None:
+def paragraph(out: Console, text: Text, indent: int = 0) -> None:
     """Text broken between words, every line `indent` cells in."""
     for line in text.wrap(out, max(out.width - indent, 20)):
         line.rstrip()

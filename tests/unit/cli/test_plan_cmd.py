@@ -141,6 +141,15 @@ def test_json_is_the_only_thing_on_standard_output(fretsaw: Fretsaw) -> None:
     assert document["unschedulable"][0]["pod"] == "default/wide"
 
 
+def test_explain_prints_one_pod_only(fretsaw: Fretsaw) -> None:
+    path = fretsaw.write("all.yaml", POOL, POD % ("train", 1), POD % ("wide", 8))
+    code, out, _ = fretsaw.plan(path, "--explain", "wide")
+    assert code == 1
+    assert out.startswith("default/wide waits: 1 NodePool refused it, the nearest miss first.\n  nodepool/gpu: ")
+    assert fretsaw.plan(path, "--explain", "default/train")[1].startswith("default/train goes to gpu-")
+    assert fretsaw.plan(path, "--explain", "tarin")[0] == 2
+
+
 def test_options_reach_the_planner(fretsaw: Fretsaw, monkeypatch: pytest.MonkeyPatch) -> None:
     from fretsaw import planner
 
@@ -187,6 +196,7 @@ def test_defaults_are_those_of_the_engine(fretsaw: Fretsaw, monkeypatch: pytest.
         (["x.yaml", "--budget", "soon"], "not a duration: 'soon' (such as 2s, 500ms or 1m)"),
         (["x.yaml", "--node-cost", "-1"], "not an amount in USD: '-1' (such as 0.001)"),
         (["x.yaml", "--max-pods-per-node", "-1"], "-1 is not in the range x>=0"),
+        (["x.yaml", "--explain", "a/p", "-o", "json"], "--explain answers in text"),
         (["x.yaml", "--packing", "best"], "'best' is not one of 'cost', 'first-fit'"),
     ],
 )
