@@ -71,6 +71,12 @@ def plan_objects(
 
 
 def _settings(given: Mapping[str, Any]) -> Settings:
+    """Settings from their own names, or from the peer's names of its two policies."""
+    given = dict(given)
+    if (policy := given.pop("preference_policy", None)) is not None:
+        given["respect_preferences"] = policy == "Respect"
+    if (policy := given.pop("min_values_policy", None)) is not None:
+        given["best_effort_min_values"] = policy == "BestEffort"
     unknown = sorted(set(given) - set(Settings.__struct_fields__))
     if unknown:
         raise UserError(

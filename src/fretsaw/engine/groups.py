@@ -86,6 +86,16 @@ class Group:
         """Places with more than `max_skew`: no room even for one that does not match."""
         self._memo: dict[tuple[bool, Requirement | None, Requirement], tuple[Requirement, ...]] = {}
 
+    def saved(self) -> tuple[dict[str, int], bool, list[int], list[int], list[int]]:
+        """The counts as they are, for `restore`."""
+        return dict(self.counts), self.any_pod, list(self.occupied), list(self.full), list(self.over)
+
+    def restore(self, saved: tuple[dict[str, int], bool, list[int], list[int], list[int]]) -> None:
+        """The counts as they were."""
+        counts, self.any_pod, occupied, full, over = saved
+        self.counts, self.occupied, self.full, self.over = dict(counts), list(occupied), list(full), list(over)
+        self._memo.clear()
+
     def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Whether a pod with these labels is one of those that are counted."""
         return self.selector is not None and namespace in self.spec.namespaces and self.selector.matches(labels)

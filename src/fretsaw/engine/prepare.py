@@ -20,7 +20,7 @@ from fretsaw.engine.nodes import StateNode, state_nodes
 from fretsaw.engine.overlay import overlaid
 from fretsaw.engine.pending import is_daemon, is_leaving, is_pending, refusal
 from fretsaw.engine.places import ExistingNode
-from fretsaw.engine.plan import Unplaced
+from fretsaw.engine.plan import Refusal, Unplaced
 from fretsaw.engine.ports import host_ports
 from fretsaw.engine.requests import Amounts, add, pod_requests, total
 from fretsaw.engine.requirements import HOSTNAME, Requirements
@@ -34,6 +34,9 @@ from fretsaw.engine.volumes import Storage
 from fretsaw.engine.wishes import Wishes
 
 
+_NO_POOL = Refusal("", "there is no NodePool that could make a node, so nothing is planned", "nodepool")
+
+
 class Prepared:
     """Everything that a pass starts from. A pass changes the topology's counts and the molds' memories, nothing else."""
 
@@ -43,10 +46,14 @@ class Prepared:
         self.universes, self.notes = _universes(cluster)
         daemons = [Daemon.of(d, cluster.pods) for d in cluster.daemon_sets]
         dynamic = [p for p in cluster.pools if p.metadata.name in self.universes]
+        self.any_pool = any(p.spec.replicas is None for p in dynamic)
+        """Without any dynamic pool the peer plans nothing at all, not even on nodes that exist."""
         self.templates, unusable = templates(dynamic, self.universes, daemons, settings)
         self.unusable: dict[str, str] = {**cluster.unready, **unusable}
         self.tolerate_preferences = any_prefers(dynamic)
         self.well_known = frozenset().union(*(u.well_known for u in self.universes.values()))
+        self._selectable = self.well_known | {k for p in dynamic for k in _class_label(p)}
+        """Labels that pods may ask for although their domain is reserved."""
         self.state_nodes = state_nodes(cluster.nodes, cluster.node_claims, cluster.csi_nodes)
         self._daemons = daemons
         self._by_node = _running_by_node(cluster.pods)
@@ -124,7 +131,7 @@ class Prepared:
         batch = []
         for pod in cluster.pods:
             if is_pending(pod):
-                why = refusal(pod, self.storage, self.well_known)
+                why = refusal(pod, self.storage, self._selectable) if self.any_pool else _NO_POOL
                 if why is None:
                     batch.append(pod)
                 else:
@@ -258,6 +265,11 @@ def _universes(cluster: Cluster) -> tuple[dict[str, Universe], list[str]]:
                 shared[id(catalog)] = Universe(catalog)
             found[name] = shared[id(catalog)]
     return found, notes
+
+
+def _class_label(pool: NodePool) -> tuple[str]:
+    reference = pool.spec.template.spec.node_class_ref
+    return (f"{reference.group}/{reference.kind.lower()}",)
 
 
 def _negated(spec: PodSpec) -> Iterator[str]:

@@ -15,7 +15,6 @@ from fretsaw.api.affinity import Toleration
 from fretsaw.api.pod import Pod
 from fretsaw.engine.groups import Group
 from fretsaw.engine.ports import HostPort
-from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.requirements import HOSTNAME, Requirements
 from fretsaw.engine.topology import Owned
 from fretsaw.engine.wishes import Wishes
@@ -27,7 +26,16 @@ NEW_HOST = "hostname-placeholder"
 class Mold:
     """What a node has to offer a pod, apart from where other pods are. Interned: one object for each distinct mold."""
 
-    __slots__ = ("alternatives", "attachments", "dead", "on_new_hosts", "ports", "requests", "requirements", "tolerations")
+    __slots__ = (
+        "alternatives",
+        "attachments",
+        "dead",
+        "on_new_hosts",
+        "ports",
+        "requests",
+        "requirements",
+        "tolerations",
+    )
 
     def __init__(self, key: MoldKey) -> None:
         self.requests = key.requests
@@ -57,21 +65,21 @@ class MoldKey(msgspec.Struct, frozen=True):
 class Shape:
     """One link of a kind's chain: its wishes as they stand, and the topology groups that they involve."""
 
-    __slots__ = ("by_key", "counted", "failed_at", "host", "host_groups", "inverse", "matches", "mold", "strict", "wishes")
+    __slots__ = ("by_key", "counted", "host_groups", "inverse", "matches", "mold", "strict", "wanted", "wishes")
 
     def __init__(
         self,
         wishes: Wishes,
         mold: Mold,
-        host: Requirement | None,
+        wanted: Requirements,
         owned: Owned,
         selecting: tuple[Group, ...],
         shunning: tuple[Group, ...],
     ) -> None:
         self.wishes = wishes
         self.mold = mold
-        self.host = host
-        """The requirement on the host name, if a preference makes one."""
+        self.wanted = wanted
+        """The requirements with any on the host name, which only a preference can make."""
         self.strict = wishes.strict()
         self.counted = selecting
         """Groups whose count this pod raises."""
@@ -87,8 +95,6 @@ class Shape:
                 keys.setdefault(group.key, []).append(group)
         self.by_key = tuple((key, tuple(groups)) for key, groups in sorted(keys.items()))
         """Groups that restrict the pod by any other label, by that label."""
-        self.failed_at = -1
-        """The version of the pass at which this shape last found no place at all."""
 
     @property
     def free(self) -> bool:
@@ -99,7 +105,7 @@ class Shape:
 class Kind:
     """Equal pods: the same namespace, labels, spec and volumes."""
 
-    __slots__ = ("chain", "gpus", "labels", "namespace", "owned", "pods", "requests", "sample", "sort_key")
+    __slots__ = ("chain", "failed_at", "gpus", "labels", "namespace", "owned", "pods", "requests", "sample", "sort_key")
 
     def __init__(self, sample: Pod, namespace: str, labels: Mapping[str, str], requests: Mapping[str, int]) -> None:
         self.sample = sample
@@ -111,6 +117,8 @@ class Kind:
         self.chain: list[Shape] = []
         """Relaxations made so far, the original first."""
         self.owned: Owned
+        self.failed_at = -1
+        """The version of the pass at which a pod of this kind last found no place at all."""
         self.gpus = gpu_count(requests)
 
 

@@ -94,7 +94,6 @@ class Template:
         "daemons",
         "limits",
         "name",
-        "order",
         "overheads",
         "requirements",
         "room",
@@ -118,8 +117,6 @@ class Template:
         self.room = _room(universe, self.overheads)
         self.types: Bits = universe.eligible(self.requirements) & self.room.usable
         self.daemon_ports = tuple((port, types) for d, types in landing for port in d.ports)
-        self.order = (-self.weight, tuple(-ord(c) for c in self.name), -len(self.name))
-        """Weight descending, then name descending."""
 
     def _lands_on(self, daemon: Daemon) -> Bits:
         """The types whose nodes a daemon pod would run on."""
@@ -190,14 +187,14 @@ def _room(universe: Universe, overheads: Mapping[int, Amounts]) -> Room:
     for t, allocatable in enumerate(universe.allocatable):
         taken = overheads.get(t, {})
         left.append(
-            {r: allocatable.get(r, 0) - taken.get(r, 0) for r in sorted({*allocatable, *taken})} if taken else allocatable
+            {r: allocatable.get(r, 0) - taken.get(r, 0) for r in sorted({*allocatable, *taken})}
+            if taken
+            else allocatable
         )
     return Room(left)
 
 
-def min_values_unmet(
-    universe: Universe, requirements: Requirements, types: Bits
-) -> dict[str, tuple[int, int]]:
+def min_values_unmet(universe: Universe, requirements: Requirements, types: Bits) -> dict[str, tuple[int, int]]:
     """Keys whose `minValues` the types do not reach: {key: (there are, needed)}."""
     if not requirements.has_min_values:
         return {}
@@ -232,13 +229,20 @@ def templates(
             unusable[name] = why
         else:
             usable.append(template)
-    return sorted(usable, key=lambda t: t.order), unusable
+    usable.sort(key=lambda t: t.name, reverse=True)
+    usable.sort(key=lambda t: -t.weight)
+    return usable, unusable
 
 
 def _unusable(template: Template, settings: Settings) -> str:
     universe = template.universe
     if not universe.compatible(template.requirements):
-        return "its requirements leave no instance type of the catalog"
+        culprit = next((r for r in template.requirements if not universe.satisfying(r)), None)
+        if culprit is not None:
+            values = list(universe.values_of(culprit.key, universe.all))
+            there = f"; there are: {', '.join(values[:8])}" if values else ""
+            return f"no instance type of the catalog has {culprit}{there}"
+        return "its requirements together leave no instance type of the catalog"
     if not template.types:
         return "no instance type that meets its requirements is on sale"
     unmet = min_values_unmet(universe, template.requirements, template.types)

@@ -100,6 +100,7 @@ class Topology:
         self._unindexed: list[Group] = []
         self._inverse_index: dict[tuple[str, str], list[Group]] = {}
         self._inverse_unindexed: list[Group] = []
+        self._saved: list[tuple[Group, tuple[dict[str, int], bool, list[int], list[int], list[int]]]] = []
 
     def own(self, wishes: Wishes, namespace: str, labels: Mapping[str, str]) -> Owned:
         """The groups of a pod's constraints, made where they are new."""
@@ -131,6 +132,17 @@ class Topology:
             where = by_name.get(pod.node)
             if where is not None:
                 self._count(pod, where)
+        self._saved = [(g, g.saved()) for g in (*self._groups.values(), *self._inverse.values())]
+
+    def reset(self) -> None:
+        """Count only the pods that ran before the pass."""
+        for group, saved in self._saved:
+            group.restore(saved)
+
+    def keys(self) -> tuple[str, ...]:
+        """The topology keys in use, apart from the host name, sorted."""
+        used = {g.key for g in (*self._groups.values(), *self._inverse.values())}
+        return tuple(sorted(used - {HOSTNAME}))
 
     def _count(self, pod: Running, host: Host) -> None:
         for term in pod.wishes.anti_affinity:
@@ -143,7 +155,7 @@ class Topology:
                 _record(group, host)
 
     def _counting(self, pod: Running) -> Iterable[Group]:
-        """Groups that count a running pod; one without any selector counts all pods of its namespace, as the peer does."""
+        """Groups that count a running pod; without a selector all pods of the namespace count, as with the peer."""
         yield from self.selecting(pod.namespace, pod.labels)
         for group in self._unindexed:
             if group.spec.selects_nothing and pod.namespace in group.spec.namespaces:

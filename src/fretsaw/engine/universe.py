@@ -62,7 +62,7 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Room:
-    """Who has room for how much: for each resource the distinct allocatable amounts and the types that have at least that."""
+    """Who has room for how much: for each resource the distinct amounts, and the types that have at least that."""
 
     __slots__ = ("_columns", "usable")
 
@@ -152,9 +152,9 @@ class Universe:
         """The values of label `key` on any of `types`, sorted."""
         return (value for value, mask in sorted(self._values.get(key, {}).items()) if mask & types)
 
-    def knows(self, key: str) -> bool:
-        """Whether any type carries the label `key`."""
-        return key in self._values
+    def keys(self) -> tuple[str, ...]:
+        """The labels that any type or offering carries, sorted."""
+        return tuple(sorted(self._values))
 
     def with_value(self, key: str, value: str) -> Bits:
         """Types that may carry `key=value`."""
