@@ -146,7 +146,7 @@ def _free_nodes(free: tuple[FreeBin, ...], limits: list[int]) -> list[_Node]:
         for (allowed, capacity), count in kinds.items():
             before = pooled.get(allowed, (0,) * len(capacity))
             pooled[allowed] = tuple(a + count * b for a, b in zip(before, capacity, strict=True))
-        kinds = {(allowed, capacity): 1 for allowed, capacity in pooled.items()}
+        kinds = dict.fromkeys(pooled.items(), 1)
     nodes = []
     for (allowed, capacity), count in sorted(kinds.items()):
         nodes.append(_Node(-1, "", 0, (*capacity, -1), allowed, allowed, ((len(limits), 1),), ()))
@@ -303,7 +303,7 @@ def _rule_order(nodes: list[_Node]) -> npt.NDArray[np.bool_]:
     table = np.array([[_no_stricter(a, b) for b in kinds] for a in kinds], dtype=bool)
     number = {kind: k for k, kind in enumerate(kinds)}
     which = np.array([number[n.uses, n.exclusive] for n in nodes])
-    return table[np.ix_(which, which)]
+    return np.asarray(table[np.ix_(which, which)])
 
 
 def _no_stricter(

@@ -118,6 +118,8 @@ class Stage:
         for case in sorted(tree.open, key=lambda g: g.bound)[:2]:
             slack = float((self.best or 0) - case.best.bound)
             for _ in range(6):
+                if self.root.clock.over(0.6):
+                    return
                 found = self._near(case, slack)
                 if found is not None:
                     self.root.add_filled(*_first(found, NEAR_COLUMNS // 2))

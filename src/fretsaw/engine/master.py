@@ -19,7 +19,7 @@ from fretsaw.engine.patterns import FloatArray
 DOLLAR = 1_000_000  # micro-USD
 
 
-class _Silent(highspy.Highs):  # type: ignore[misc]
+class _Silent(highspy.Highs):
     """HiGHS without its callbacks: setting them up prints a banner before `output_flag` can forbid it."""
 
     def enableCallbacks(self) -> None:  # noqa: N802 (the library's name)
@@ -28,7 +28,7 @@ class _Silent(highspy.Highs):  # type: ignore[misc]
 
 def _highs() -> Any:
     """A silent, single-threaded, repeatable solver."""
-    solver = _Silent()
+    solver: Any = _Silent()  # type: ignore[no-untyped-call]
     for name, value in {"threads": 1, "parallel": "off", "random_seed": 0, "dual_feasibility_tolerance": 1e-9}.items():
         solver.setOptionValue(name, value)
     return solver
