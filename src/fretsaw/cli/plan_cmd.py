@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -115,8 +116,11 @@ def _tell_problems(manifests: Manifests) -> None:
             continue  # counted below
         for located in document.located():
             errors.say(located.severity, str(located))
-    if kinds := ignored(manifests):
-        errors.say("warning", f"not read by plan: {', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}")
+    kinds: Counter[str] = Counter()
+    for kind, number in ignored(manifests).items():
+        kinds[kind.partition(" ")[0]] += number
+    if kinds:
+        errors.say("warning", f"ignored: {', '.join(f'{number} {kind}' for kind, number in sorted(kinds.items()))}")
 
 
 def _prices(catalog: Catalog | None, region: str) -> Prices:

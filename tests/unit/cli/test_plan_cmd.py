@@ -129,7 +129,7 @@ def test_kinds_that_are_not_read_are_counted_on_one_line(fretsaw: Fretsaw) -> No
     other = "apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: %s}\nspec: {}\n"
     code, _, err = fretsaw.plan(fretsaw.write("all.yaml", POOL, other % "a", other % "b"))
     assert code == 0
-    assert err == "warning: not read by plan: 2 ServiceMonitor (monitoring.coreos.com/v1)\n"
+    assert err == "warning: ignored: 2 ServiceMonitor\n"
 
 
 def test_json_is_the_only_thing_on_standard_output(fretsaw: Fretsaw) -> None:
