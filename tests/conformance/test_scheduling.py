@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from fretsaw.planner import plan_objects
 
+from fretsaw.planner import plan_objects
 from support import shared as reference
 from support.cases import Answer, Case, read_cases
 from support.checker import check
@@ -30,8 +31,6 @@ def _cases() -> list[Case]:
 @cache
 def _differences() -> dict[tuple[str, str], str]:
     """(case, packing) → why."""
-    from pathlib import Path
-
     content = yaml.safe_load(Path(__file__).with_name("differences.yaml").read_text(encoding="utf-8"))
     listed = {}
     for entry in content.get("scheduling") or []:
