@@ -232,8 +232,8 @@ def _drop_columns(items: list[Merged], nodes: list[_Node]) -> tuple[list[Merged]
     allowed = np.array([[node.allowed >> i & 1 for i in range(len(items))] for node in nodes], dtype=bool)
     demand = np.array([item.demand for item in items], dtype=object)
     kept = list(range(size.shape[1]))
-    for r in sorted(kept, key=lambda r: -r):
-        if all(_slack(size, cap[n], allowed[n], demand, r, kept) for n in range(len(nodes))):
+    for r in sorted(kept, key=lambda r: (r == len(kept) - 1, -r)):  # the number of pods stays if nothing else does
+        if len(kept) > 1 and all(_slack(size, cap[n], allowed[n], demand, r, kept) for n in range(len(nodes))):
             kept.remove(r)
     units = [gcd(*size[:, r]) or 1 for r in kept]
     if any(int(cap[n, r]) // unit > LARGEST for n in range(len(nodes)) for r, unit in zip(kept, units, strict=True)):
