@@ -33,8 +33,8 @@ lock: $(VENV)/dev.stamp ## renew both lock files from pyproject.toml (newest rel
 	$(UV_COMPILE) --group build --output-file requirements.lock pyproject.toml
 	$(UV_COMPILE) --group build --group dev --extra catalog --output-file requirements-dev.lock pyproject.toml
 
-picture: $(VENV)/run.stamp ## draw the demo's output as docs/demo.svg
-	@$(BIN)/python docs/picture.py $(EXAMPLE) docs/demo.svg
+picture: $(VENV)/run.stamp ## renew the demo's output in README.md and docs/demo.svg
+	@$(BIN)/python docs/picture.py
 
 clean: ## remove the virtual environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
