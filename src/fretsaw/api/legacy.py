@@ -175,7 +175,7 @@ def _flow(tree: Any) -> str:
 
 def _ami_family(spec: _Tree) -> Iterator[Problem]:
     """The family alone no longer says which image; an alias or a list of terms does."""
-    family = spec.get("amiFamily")
+    family = "" if spec.get("amiFamily") is None else str(spec["amiFamily"])
     if family in _ALIASES:
         right = f"spec.amiSelectorTerms: [{{alias: {_ALIASES[family]}}}]"
         yield Problem("spec.amiFamily", "no longer chooses the image", seen=family, right=right)
@@ -184,9 +184,7 @@ def _ami_family(spec: _Tree) -> Iterator[Problem]:
         yield Problem("spec.amiFamily", "no longer chooses the image", seen=family, right=right)
     else:
         right = "spec.amiSelectorTerms is required, such as [{alias: al2023@latest}]"
-        yield Problem(
-            "spec.amiFamily", "missing" if family is None else "not known", seen=str(family or ""), right=right
-        )
+        yield Problem("spec.amiFamily", "not known" if family else "missing", seen=family, right=right)
 
 
 def _pool_beta(raw: _Tree, spec: _Tree) -> Iterator[Problem]:

@@ -181,13 +181,14 @@ def _objects(file: str, data: bytes) -> Iterator[Document]:
         return
     empty = True
     for count, chunk in enumerate(yamltext.chunks(text)):
-        empty = False
         if count >= MAX_DOCUMENTS:
             yield _broken(file, f"more than {MAX_DOCUMENTS} documents", "split the file", chunk.line)
             return
-        yield from _chunk_objects(file, chunk)
+        for document in _chunk_objects(file, chunk):
+            empty = False
+            yield document
     if empty:
-        document = _broken(file, "the file is empty")
+        document = _broken(file, "")
         document.problems = (Problem("", "the file holds no object", "warning", "file"),)
         yield document
 

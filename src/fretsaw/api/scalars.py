@@ -34,11 +34,11 @@ def resolve(text: str) -> Scalar:
         raise ValueError(text)
     digits = text.replace("_", "")
     if _INTEGER.fullmatch(digits):
-        return _integer(digits)
-    return _float(digits) if _FLOAT.fullmatch(digits) else text
+        return integer(digits)
+    return number(digits) if _FLOAT.fullmatch(digits) else text
 
 
-def _integer(digits: str) -> int | float:
+def integer(digits: str) -> int | float:
     """Decimal, 0x, 0b, and octal with or without the o; beyond 64 bits it is a float, as in Go."""
     body = digits.lstrip("+-").lower()
     if len(body) > 1 and body[0] == "0" and body[1].isdigit():
@@ -48,7 +48,7 @@ def _integer(digits: str) -> int | float:
     return value if -(2**63) <= value < 2**64 else float(value)
 
 
-def _float(digits: str) -> str | int | float:
+def number(digits: str) -> str | int | float:
     """Whole floats become integers, as they do on their way through JSON; out of range they stay text."""
     value = float(digits)
     if math.isinf(value):

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from fretsaw.api import scalars
 from fretsaw.api.scalars import Scalar, resolve
 
 Path = tuple[str | int, ...]
@@ -76,10 +77,14 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return tree
 
 
-def _json_float(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError(text)
+def _json_integer(text: str) -> int | float:
+    return int(text) if len(text) < 19 else _json_float(text) if len(text) > 20 else scalars.integer(text)
+
+
+def _json_float(text: str) -> int | float:
+    value = scalars.number(text)
+    if isinstance(value, str):
+        raise ValueError(text)  # beyond what a float can hold
     return value
 
 
@@ -87,7 +92,9 @@ def _no_constant(text: str) -> float:
     raise ValueError(text)
 
 
-_JSON: Final = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_json_float, parse_constant=_no_constant)
+_JSON: Final = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_int=_json_integer, parse_float=_json_float, parse_constant=_no_constant
+)
 
 
 class Chunk:
