@@ -147,7 +147,9 @@ class World:
     def pool_spans(self, name: str) -> Spans | None:
         """A pool's requirements with its template labels; None when they contradict each other."""
         template = self.pools[name]["spec"]["template"]
+        ref = template["spec"]["nodeClassRef"]
         labels = {**((template.get("metadata") or {}).get("labels") or {}), kube.NODE_POOL: name}
+        labels[f"{ref['group']}/{ref['kind'].lower()}"] = ref["name"]
         as_items = [{"key": key, "operator": "In", "values": [value]} for key, value in labels.items()]
         return kube.expressions([*(template["spec"].get("requirements") or []), *as_items])
 
