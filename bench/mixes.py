@@ -43,7 +43,7 @@ def real_catalog(path: Path | None = None) -> Json:
     try:
         import msgspec
 
-        from fretsaw.providers.aws import catalog
+        from fretsaw.providers.aws.instance_types import catalog
     except ImportError as error:
         raise MissingDataError(f"the shipped EC2 catalog cannot be read: {error}") from error
     return dict(msgspec.to_builtins(catalog(REGION)))

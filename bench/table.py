@@ -13,6 +13,9 @@ from bench.objects import Json
 
 NONE = "–"
 MIB = 2**20
+WORDS = ("mix", "what")
+HALF_MILLISECOND = 0.0005
+"""A plan's seconds are rounded to milliseconds; 0.000 counts as this."""
 
 HEAD = """# Benchmarks
 
@@ -159,7 +162,7 @@ def _bound(figures: Json) -> float | None:
 
 def _speed_ratio(figures: Json, packing: str) -> float | None:
     ours, other = figures["ours"].get(packing), figures["peer"]
-    return float(karpenter.mean(other, "seconds") / ours["seconds"]) if ours and other else None
+    return float(karpenter.mean(other, "seconds") / max(ours["seconds"], HALF_MILLISECOND)) if ours and other else None
 
 
 def _price_ratio(figures: Json, packing: str) -> float | None:
@@ -174,7 +177,7 @@ def _geometric_mean(values: Sequence[float]) -> float:
 
 
 def _rate(pods: int, ours: Json | None) -> float | None:
-    return pods / ours["seconds"] if ours else None
+    return pods / max(ours["seconds"], HALF_MILLISECOND) if ours else None
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -229,5 +232,6 @@ def _machine(environment: Json | None, all_figures: Sequence[Json]) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    rule = ["---" if name in WORDS else "---:" for name in head]
+    lines = [head, rule, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
