@@ -24,6 +24,7 @@ def wrong(path: str, message: str, seen: str, right: str = "") -> Problem:
     return Problem(path, message, by="rule", seen=f'"{seen}"' if seen else "", right=right)
 
 
+@lru_cache(maxsize=4096)
 def near(word: str, known: Collection[str]) -> str:
     """The known word that was most likely meant, or an empty text."""
     lower = {name.lower(): name for name in sorted(known)}
