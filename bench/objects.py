@@ -24,7 +24,7 @@ def pod(name: str, requests: dict[str, str], labels: dict[str, str] | None = Non
     resources: Json = {"requests": requests}
     if NVIDIA_GPU in requests:
         resources["limits"] = {NVIDIA_GPU: requests[NVIDIA_GPU]}
-    container = {"name": "main", "image": "registry.k8s.io/pause:3.10", "resources": resources}
+    container = {"name": "main", "image": "pause:3.10", "resources": resources}
     metadata = {"name": name, "namespace": "default", "labels": labels or {}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container], **spec}}
 
