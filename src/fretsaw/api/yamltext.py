@@ -33,6 +33,7 @@ _MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _NOTHING = re.compile(r"(?:[ \t]*(?:#[^\n]*|%[^\n]*|\.\.\.[ \t]*)?(?:\r?\n|\Z))*\Z")
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}+|\$\{[^}\n]*\}|<<[A-Za-z_][^<>\n]*>>|\$\([A-Za-z_][\w.]*\)|\$[A-Z_][A-Z0-9_]+")
 _SPACE = re.compile(r"[ \t\r\n]*")
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"{}[]")
 _TEXT_TAGS: Final = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:binary", "tag:yaml.org,2002:timestamp", "!")
 _PLAIN_TAGS: Final = tuple(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null"))
@@ -168,11 +169,11 @@ def _maybe_deep(text: str) -> bool:
 
     Cost: a few milliseconds per 10 MB, since each round removes the innermost level of all brackets at once.
     """
-    brackets = text.encode("utf-8", "replace").translate(None, _NO_BRACKETS)
+    brackets = text.encode("utf-8", "replace").translate(_ONE_KIND, _NO_BRACKETS)
     if len(brackets) <= MAX_DEPTH:
         return False
     for _ in range(MAX_DEPTH):
-        shorter = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        shorter = brackets.replace(b"[]", b"")
         if len(shorter) == len(brackets):
             break
         brackets = shorter

@@ -62,11 +62,16 @@ def test_documents_are_separated_and_empty_ones_skipped():
 
 
 def test_a_broken_document_does_not_hide_its_neighbours():
-    assert [item[1] for item in read("a: 1\n---\nb: [\n---\nc: 3\n")] == [[{"a": 1}], 3, [{"c": 3}]]
+    assert [item[1] for item in read("a: 1\n---\nb: [\n---\nc: 3\n")] == [[{"a": 1}], 2, [{"c": 3}]]
 
 
 def test_json_values_may_follow_each_other():
     assert read('{"a": 1}\n{"b": [2.5, null]}')[0][1] == [{"a": 1}, {"b": [2.5, None]}]
+
+
+def test_depth_up_to_the_limit_is_read():
+    assert read("[" * 100 + "]" * 100)[0][1]
+    assert read('[{"a":' * 50 + "1" + "}]" * 50)[0][1]
 
 
 def test_duplicate_keys_name_both_lines():
@@ -89,6 +94,7 @@ def test_merge_keys_and_aliases_are_followed():
         ("{a: 1}: 2", "a key that is a map, a list or an alias"),
         ("? \n: 2", "an empty key"),
         ("[" * 101 + "]" * 101, "nested more than 100 levels deep"),
+        ('[{"a":' * 51 + "1" + "}]" * 51, "nested more than 100 levels deep"),
         ('{"a":' * 101 + "1" + "}" * 101, "nested more than 100 levels deep"),
         ("[" * 100_000, "nested more than 100 levels deep"),
         ("a: \x07", "a character that YAML does not allow: U+0007"),
