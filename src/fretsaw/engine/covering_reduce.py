@@ -91,7 +91,8 @@ def reduce(problem: Problem, *, free: bool) -> Reduced:
     limits = list(problem.limits)
     if free:
         configs += _free_nodes(problem.free, limits)
-    configs = [node for c in configs if (node := _fit(problem, wanted, c)) is not None]
+    sizes = _Sizes(problem, wanted)
+    configs = [node for c in configs if (node := _fit(sizes, c)) is not None]
     _require_home(wanted, configs)
     configs = [c for c in configs if all(units <= limits[row] for row, units in c.uses)]
     merged, configs = _merge(problem, wanted, configs)
@@ -154,39 +155,44 @@ def _free_nodes(free: tuple[FreeBin, ...], limits: list[int]) -> list[_Node]:
     return nodes
 
 
-def _fit(problem: Problem, wanted: list[int], node: _Node) -> _Node | None:
+class _Sizes:
+    """Sizes of the wanted items with the pod itself as last column, as exact integers."""
+
+    def __init__(self, problem: Problem, wanted: list[int]) -> None:
+        self.wanted = wanted
+        self.size = np.array([(*problem.items[i].size, 1) for i in wanted], dtype=object)
+        self.demand = np.array([problem.items[i].demand for i in wanted], dtype=object)
+        self.total = self.size * self.demand[:, None]
+
+    def fitting(self, room: npt.NDArray[np.object_], mask: int) -> int:
+        """The items of `mask` that fit into the room alone; a negative room is no limit."""
+        fits = ((self.size <= room) | (room < 0)).all(axis=1)
+        return sum(1 << i for i, ok in zip(self.wanted, fits.tolist(), strict=True) if ok and mask >> i & 1)
+
+
+def _fit(sizes: _Sizes, node: _Node) -> _Node | None:
     """The node with masks cut to what fits alone or beside an opener, and no more capacity than could be used."""
-    room = node.capacity
-
-    def fits(*members: int) -> bool:
-        sizes = [(*problem.items[i].size, 1) for i in members]
-        return all(cap < 0 or sum(column) <= cap for cap, *column in zip(room, *sizes, strict=True))
-
-    single = sum(1 << i for i in wanted if node.allowed >> i & 1 and fits(i))
-    openers = single & node.openers
-    allowed = single
+    room = np.array(node.capacity, dtype=object)
+    single = sizes.fitting(room, node.allowed)
+    openers, allowed = single & node.openers, single
     if openers != single:
-        starters = [i for i in wanted if openers >> i & 1]
-        joiners = [i for i in wanted if single >> i & 1 and not openers >> i & 1]
-        joined = (i for i in joiners if any(fits(i, o) and not _apart(node, i, o) for o in starters))
-        allowed = openers | sum(1 << i for i in joined)
+        allowed = openers
+        for place, o in enumerate(sizes.wanted):
+            if openers >> o & 1 and allowed != single:
+                left = np.where(room < 0, -1, room - sizes.size[place])
+                beside = sizes.fitting(left, single & ~allowed)
+                allowed |= sum(1 << i for i in sizes.wanted if beside >> i & 1 and not _apart(node, i, o))
     if not openers:
         return None
-    inside = [i for i in wanted if allowed >> i & 1]
-    most = _totals(problem, inside)
-    capacity = tuple(total if cap < 0 else min(cap, total) for cap, total in zip(room, most, strict=True))
+    inside = [place for place, i in enumerate(sizes.wanted) if allowed >> i & 1]
+    most = sizes.total[inside].sum(axis=0).tolist()
+    capacity = tuple(total if cap < 0 else min(cap, total) for cap, total in zip(node.capacity, most, strict=True))
     exclusive = tuple(sorted({m & allowed for m in node.exclusive if (m & allowed).bit_count() > 1}))
     return node.changed(capacity, allowed, openers, exclusive)
 
 
 def _apart(node: _Node, a: int, b: int) -> bool:
     return any(mask >> a & 1 and mask >> b & 1 for mask in node.exclusive)
-
-
-def _totals(problem: Problem, inside: list[int]) -> list[int]:
-    columns = len(problem.items[0].size)
-    sums = [sum(problem.items[i].size[r] * problem.items[i].demand for i in inside) for r in range(columns)]
-    return [*sums, sum(problem.items[i].demand for i in inside)]
 
 
 def _require_home(wanted: list[int], nodes: list[_Node]) -> None:

@@ -56,20 +56,26 @@ class _Trimmer:
         self.inside = space.room > 0
 
     def save(self) -> bool:
-        """Empty or shrink the node for which that saves most; whether there was one."""
-        best: tuple[int, int, tuple[int, ...], Node, int | None] | None = None
-        for node in self.nodes:
-            rest = self._without_surplus(node)
-            if tuple(rest.tolist()) == node.counts:
-                continue
-            target, price = self._cheapest(node, rest)
-            saved = self.reduced.cells[node.cell].price - price
-            if saved > 0 and (best is None or (-saved, node.cell, node.counts) < best[:3]):
-                best = (-saved, node.cell, node.counts, node, target)
-        if best is None:
-            return False
-        self._replace(best[3], best[4])
-        return True
+        """Empty or shrink nodes where that saves, the largest saving first; whether any did."""
+        ranked = sorted((-self._saving(node)[0], node.cell, node.counts) for node in self.nodes)
+        saved = False
+        for expected, cell, counts in ranked:
+            node = Node(cell, counts)
+            while expected < 0 and self.nodes[node]:
+                saving, target = self._saving(node)
+                if saving <= 0:
+                    break
+                self._swap(node, self._without_surplus(node), target)
+                saved = True
+        return saved
+
+    def _saving(self, node: Node) -> tuple[int, int | None]:
+        """What one such node costs less once its surplus is gone, and the cell that then holds it."""
+        rest = self._without_surplus(node)
+        if tuple(rest.tolist()) == node.counts:
+            return 0, node.cell
+        target, price = self._cheapest(node, rest)
+        return self.reduced.cells[node.cell].price - price, target
 
     def _without_surplus(self, node: Node) -> IntArray:
         counts = np.array(node.counts, dtype=np.int64)
@@ -92,10 +98,6 @@ class _Trimmer:
         extra = counts[None, :] - self.space.opened(cells)
         fits = (extra >= 0).all(axis=1) & (extra @ self.space.size <= self.space.cap[cells]).all(axis=1)
         return np.flatnonzero(fits & ((extra == 0) | self.inside[cells]).all(axis=1))
-
-    def _replace(self, node: Node, target: int | None) -> None:
-        rest = self._without_surplus(node)
-        self._swap(node, rest, target)
 
     def _swap(self, node: Node, rest: IntArray, target: int | None) -> None:
         self.surplus -= np.array(node.counts, dtype=np.int64) - rest

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from fretsaw.engine import fluid
 from fretsaw.engine.certificate import Certificate, Duals, certify, most_listed, without_worthless
 from fretsaw.engine.covering import Elapsed
 from fretsaw.engine.covering_reduce import IntArray, Reduced
@@ -21,6 +22,7 @@ LIST_COLUMNS = 5_000  # patterns beyond which a MIP over all of them is slower t
 BEAM = 4_000  # partial patterns at once in a pricing search
 DEEP = 32_000  # the same where the smaller search could neither find nor refute a better pattern
 TOLERANCE = 1e-7  # patterns that beat their price by less are not looked for; the bound loses as much
+LOOSE = 1e-3  # the same while the duals still move; a near-linear price has too many near-ties for less
 ROUNDS = 60
 PER_CELL = 8  # columns that one search adds per cell
 
@@ -69,6 +71,7 @@ class Generation:
             self._bound_by_list()
             return
         self._seed()
+        self._start()
         self._price_out(goal=None)
 
     def resume(self, columns: Columns, goal: int) -> None:
@@ -77,16 +80,23 @@ class Generation:
         self._price_out(goal)
 
     def _price_out(self, goal: int | None) -> None:
-        limit = BEAM
-        while self.rounds < ROUNDS and not self.clock.over(0.7) and self.master.solve():
+        limit, tolerance = BEAM, LOOSE
+        while self.rounds < ROUNDS and not self.clock.over(0.6) and self.master.solve():
             self.rounds += 1
             duals = without_worthless(self.reduced, Duals.of_dollars(*self.master.duals()))
             if self._greedy(duals) >= 3:
                 continue
-            added, complete = self._search(duals, limit)
-            if self._converged(goal) or (not added and (complete or limit >= DEEP)):
+            added, complete = self._search(duals, limit, tolerance)
+            if self._converged(goal):
                 return
-            limit = limit if added else limit * 4
+            if not added and not complete and limit >= DEEP:
+                return
+            if not added and not complete:
+                limit *= 4
+            elif not added:
+                if tolerance <= TOLERANCE:
+                    return
+                tolerance = max(TOLERANCE, tolerance / 100)
 
     def _converged(self, goal: int | None) -> bool:
         if goal is not None and self.bound >= goal:
@@ -129,11 +139,21 @@ class Generation:
         self.master.columns.add(*greedy(space, value, weigh(space, value, value > 0)))
         ranked = np.argsort(-value, kind="stable")
         nearest = np.argsort(prices, axis=0, kind="stable")[:3]
-        for i in range(len(value)):
-            cells = np.sort(nearest[:, i])
-            cells = cells[np.isfinite(prices[cells, i])]
-            order = np.concatenate([[i], ranked[ranked != i]])
-            self.master.columns.add(cells, fill(space, cells, space.opened(cells), np.tile(order, (len(cells), 1))))
+        item = np.repeat(np.arange(len(value)), len(nearest))
+        cells = nearest.T.ravel()
+        held = np.isfinite(prices[cells, item])
+        first = np.array([[i, *ranked[ranked != i]] for i in range(len(value))], dtype=np.int64)
+        cells, order = cells[held], first[item[held]]
+        self.master.columns.add(cells, fill(space, cells, space.opened(cells), order))
+
+    def _start(self) -> None:
+        """Columns and a first bound from the duals of the fluid problem."""
+        left = self.clock.left()
+        guess = fluid.duals(self.reduced, self.space, None if left is None else left / 2)
+        if guess is not None:
+            duals = without_worthless(self.reduced, Duals.of_dollars(*guess))
+            self._greedy(duals)
+            self._search(duals, BEAM, LOOSE)
 
     def _greedy(self, duals: Duals) -> int:
         """Add each cell's greedy pattern where it pays; how many did."""
@@ -143,10 +163,10 @@ class Generation:
         pays = counts @ duals.item > above[cells] + np.abs(above[cells]) * 1e-4
         return self.master.columns.add(cells[pays], counts[pays])
 
-    def _search(self, duals: Duals, limit: int) -> tuple[int, bool]:
+    def _search(self, duals: Duals, limit: int, tolerance: float) -> tuple[int, bool]:
         """Add patterns that pay and take the bound; how many are new, and whether none can be missing."""
         above = duals.threshold(self.space.price, self.master.uses)
-        above += np.abs(above) * TOLERANCE
+        above += np.abs(above) * tolerance
         value = duals.item.astype(np.float64)
         found = Search(self.space, value, duals.opening(self.space.opener), above, limit).run()
         self.states += found.states

@@ -26,7 +26,7 @@ class _Silent(highspy.Highs):
         self.setOptionValue("output_flag", False)
 
 
-def _highs() -> Any:
+def new_solver() -> Any:
     """A silent, single-threaded, repeatable solver."""
     solver: Any = _Silent()  # type: ignore[no-untyped-call]
     for name, value in {"threads": 1, "parallel": "off", "random_seed": 0, "dual_feasibility_tolerance": 1e-9}.items():
@@ -71,10 +71,10 @@ class Master:
     def __init__(self, reduced: Reduced) -> None:
         self.reduced = reduced
         self.price: FloatArray = np.array([c.price for c in reduced.cells]) / DOLLAR
-        self.uses = _use_matrix(reduced)
+        self.uses = use_matrix(reduced)
         self.columns = Columns(reduced)
         self._loaded = 0
-        self._solver = _highs()
+        self._solver = new_solver()
         self._solver.setOptionValue("presolve", "off")
         demand = np.array([i.demand for i in reduced.items], dtype=np.float64)
         _add_rows(self._solver, demand, np.array(reduced.limits, dtype=np.float64))
@@ -111,7 +111,7 @@ class Master:
         return values[items:], float(values[:items].sum())
 
 
-def _use_matrix(reduced: Reduced) -> IntArray:
+def use_matrix(reduced: Reduced) -> IntArray:
     """(C, L) units of each limit that a node of the cell uses."""
     uses = np.zeros((len(reduced.cells), len(reduced.limits)), dtype=np.int64)
     for c, cell in enumerate(reduced.cells):
@@ -169,13 +169,13 @@ def choose(
     """
     if not len(cells):
         return Integral(None, float("inf") if demand.any() else 0.0, True, 0, False)
-    solver = _highs()
+    solver = new_solver()
     for name, value in {"mip_rel_gap": gap, "mip_max_nodes": most_nodes, "mip_abs_gap": 1e-7}.items():
         solver.setOptionValue(name, value)
     if time_s is not None:
         solver.setOptionValue("time_limit", max(time_s, 0.01))
     _add_rows(solver, demand.astype(np.float64), np.array(reduced.limits, dtype=np.float64))
-    _add_cols(solver, cost, counts, _use_matrix(reduced)[cells], _most_used(reduced, counts, demand))
+    _add_cols(solver, cost, counts, use_matrix(reduced)[cells], _most_used(reduced, counts, demand))
     number = len(cells)
     whole = np.full(number, highspy.HighsVarType.kInteger)
     solver.changeColsIntegrality(number, np.arange(number, dtype=np.int32), whole)

@@ -21,7 +21,7 @@ from fretsaw.engine.covering_reduce import IntArray, Reduced
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 SAFE = 1.0 + 1e-9
-SHIFTS = (0.5, 0.3, 0.3, 0.2, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.005, 0.005, 0.002)
+PIVOTS = 40
 PLENTY = 2**60  # a count that nothing reaches
 
 
@@ -146,34 +146,37 @@ def greedy(space: Space, value: FloatArray, weights: FloatArray) -> tuple[IntArr
 
 
 def weigh(space: Space, value: FloatArray, inside: BoolArray) -> FloatArray:
-    """(C, R) weights, summing to 1 a cell, under which the best ratio of value to weighted share is small.
+    """(C, R) weights, summing to 1 a cell, under which the best ratio of value to weighted share is least.
 
-    This is the dual of the knapsack's linear relaxation, by local search from the even split; any weights give a
-    valid bound. inside: (I,) items that count.
+    These are the duals of the knapsack's linear relaxation, found by the simplex method on all cells at once: R rows,
+    a column per item (`inside`) and per slack. Any weights give a valid bound, so `PIVOTS` may cut it short.
     """
-    chosen = np.flatnonzero(inside)
     cells, columns = space.cap.shape
+    chosen = np.flatnonzero(inside)
     share = space.share[:, chosen, :]
-    worth = np.where(np.isinf(share[:, :, 0]), 0.0, value[chosen])
-    share = np.where(np.isinf(share), 1.0, share)
-    pairs = [(a, b) for a in range(columns) for b in range(columns) if a != b]
-    source, target = (np.array([pair[k] for pair in pairs], dtype=np.int64) for k in (0, 1))
-    weights = np.full((cells, columns), 1.0 / max(1, columns))
-    if not pairs or not len(chosen):
-        return weights
-    best = (worth / np.maximum((share @ weights[:, :, None])[:, :, 0], 1e-30)).max(axis=1)
-    rows, number = np.arange(cells), np.arange(len(pairs))
-    for step in SHIFTS:
-        moved = np.repeat(weights[:, :, None], len(pairs), axis=2)  # (C, R, P): every shift from column to column
-        shift = np.minimum(weights[:, source], step)
-        moved[:, source, number] -= shift
-        moved[:, target, number] += shift
-        trial = (worth[:, :, None] / np.maximum(share @ moved, 1e-30)).max(axis=1)
-        pick = trial.argmin(axis=1)
-        better = trial[rows, pick] < best
-        weights[better] = moved[rows, :, pick][better]
-        best[better] = trial[rows, pick][better]
-    return weights
+    gain = np.where(np.isinf(share[:, :, 0]), 0.0, value[chosen]) / max(1.0, float(value.max(initial=0.0)))
+    share = np.where(np.isinf(share), 1.0, np.maximum(share, 1e-9))
+    matrix = np.concatenate([np.tile(np.eye(columns), (cells, 1, 1)), share], axis=1)  # (C, R + J, R)
+    worth = np.concatenate([np.zeros((cells, columns)), gain], axis=1)
+    basis = np.tile(np.arange(columns), (cells, 1))
+    rows = np.arange(cells)
+    dual = np.zeros((cells, columns))
+    for _ in range(PIVOTS):
+        inverse = np.linalg.inv(matrix[rows[:, None], basis])  # rows of the basis are its members' columns
+        dual = (inverse @ worth[rows[:, None], basis][:, :, None])[:, :, 0]
+        reduced = worth - (matrix @ dual[:, :, None])[:, :, 0]
+        enter = reduced.argmax(axis=1)
+        moving = reduced[rows, enter] > 1e-9
+        if not moving.any():
+            break
+        level = inverse.sum(axis=1)  # values of the basic columns: the right-hand side is 1 everywhere
+        step = (matrix[rows, enter][:, None, :] @ inverse)[:, 0, :]
+        ratio = np.where(step > 1e-10, np.maximum(level, 0.0) / np.where(step > 1e-10, step, 1.0), np.inf)
+        leave = ratio.argmin(axis=1)
+        moving &= np.isfinite(ratio[rows, leave])
+        basis[rows[moving], leave[moving]] = enter[moving]
+    weights = np.maximum(dual, 0.0) + 1e-12
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def _weighted(share: FloatArray, weights: FloatArray) -> FloatArray:
