@@ -13,7 +13,7 @@ Source: Karpenter v1.14 scheduler.go (Solve, add), nodeclaim.go (CanAdd), existi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from fretsaw.engine.groups import NODES, OPEN, Group
 from fretsaw.engine.places import ExistingNode, Fit, OpenNode
@@ -35,11 +35,16 @@ DEFERRED = "deferred"
 class FirstFit:
     """One pass. `run` places all pods of the queue; the state is then read by `engine.schedule`."""
 
-    def __init__(self, prepared: Prepared, progress: Callable[[int, int], None] | None = None) -> None:
+    def __init__(
+        self, prepared: Prepared, progress: Callable[[int, int], None] | None = None, *, thrifty: bool = False
+    ) -> None:
+        """thrifty: a node is not grown for a pod that would be cheaper on a node of its own."""
         prepared.reset()
         self.prepared = prepared
         self.settings = prepared.settings
         self.progress = progress
+        self.thrifty = thrifty
+        self._alone: dict[Mold, int | None] = {}
         self.nodes = prepared.existing()
         self.open: list[OpenNode] = []
         self.levels: dict[int, Bits] = {}
@@ -161,6 +166,8 @@ class FirstFit:
                     continue
                 fit = self.fit(node, shape)
                 if isinstance(fit, Fit):
+                    if self.thrifty and self._too_dear(node, fit, mold):
+                        continue
                     return node, fit
                 if fit == DEAD:
                     refused = self._refused(node.template, mold)
@@ -209,6 +216,37 @@ class FirstFit:
                 verdict = found or verdict
         return verdict
 
+    def _too_dear(self, node: OpenNode, fit: Fit, mold: Mold) -> bool:
+        """Whether the node would grow by more than the pod costs on a node of its own."""
+        universe = node.template.universe
+        before = universe.cheapest(node.types, universe.cells_for(node.requirements))
+        after = universe.cheapest(fit.types, universe.cells_for(fit.requirements))
+        if before is None or after is None or before == after:
+            return False
+        alone = self._price_alone(mold)
+        return alone is not None and after - before > alone + self.settings.node_cost_nano
+
+    def _price_alone(self, mold: Mold) -> int | None:
+        """The price of a new node of the first pool that takes the mold, topology aside."""
+        if mold not in self._alone:
+            self._alone[mold] = None
+            for template in self.prepared.templates:
+                node = OpenNode(template, len(self.open), self._on_sale[template.name])
+                types = 0 if self._refused(template, mold) else node.roomy(mold)
+                base = self._join(template.requirements, mold.requirements, template.universe.well_known)
+                if types and base is not None:
+                    price = template.universe.cheapest(
+                        types & template.universe.eligible(base), template.universe.cells_for(base)
+                    )
+                    if price is not None:
+                        self._alone[mold] = price
+                        break
+        return self._alone[mold]
+
+    def prepared_types(self, template: Template) -> Bits:
+        """The types of a pool that its limits allowed before the pass."""
+        return within(template, self.prepared.remaining[template.name])
+
     def _checked(self, node: OpenNode, types: Bits, requirements: Requirements, lower: bool) -> Fit | str:
         """The last two hurdles: minValues, and capacity reservations."""
         lowered = False
@@ -241,7 +279,7 @@ class FirstFit:
         self._forget_state(OPEN, node.bit, node.requirements)
         self._level(node, -1)
         self.reservations.hold(node.held, fit.held)
-        node.take(pod, shape.mold, fit)
+        node.take(pod, shape, fit)
         self._level(node, +1)
         self._note_state(OPEN, node.bit, fit.requirements)
         self._record(shape, OPEN, node.bit, node.hostname, node.template.taints, fit.requirements)
@@ -290,7 +328,7 @@ class FirstFit:
         self._template_nodes[template] = self._template_nodes.get(template, 0) | node.bit
         node.min_values_lowered = fit.min_values_lowered
         self.reservations.hold(node.held, fit.held)
-        node.take(pod, shape.mold, fit)
+        node.take(pod, shape, fit)
         self._level(node, +1)
         self._charge(node)
         self._note_state(OPEN, node.bit, fit.requirements)
@@ -302,22 +340,15 @@ class FirstFit:
         changed = False
         for resource in left:
             if resource != "nodes":
-                left[resource] -= node.template.universe.capacity_room.largest(resource, node.types)
+                node.charged[resource] = node.template.universe.capacity_room.largest(resource, node.types)
+                left[resource] -= node.charged[resource]
                 changed = True
         if changed:
             self._on_sale[node.template.name] = self._within_limits(node.template)
 
     def _within_limits(self, template: Template) -> Bits:
         """The types of a pool that its limits still allow."""
-        types = template.types
-        for resource, left in self.remaining[template.name].items():
-            if resource == "nodes":
-                types = types if left != 0 else 0
-            elif left < 0:
-                types = 0
-            else:
-                types &= ~template.universe.capacity_room.holding(resource, left + 1)
-        return types
+        return within(template, self.remaining[template.name])
 
     # What other pods allow
 
@@ -448,3 +479,14 @@ class FirstFit:
                 states[state] = left
             else:
                 del states[state]
+
+
+def within(template: Template, remaining: Mapping[str, int]) -> Bits:
+    """The types of a pool with no more of each limited resource than remains; none at all once the nodes are used up."""
+    types = template.types
+    for resource, left in remaining.items():
+        if left < 0 or (resource == "nodes" and not left):
+            return 0
+        if resource != "nodes":
+            types &= ~template.universe.capacity_room.holding(resource, left + 1)
+    return types

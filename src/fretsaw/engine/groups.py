@@ -69,10 +69,24 @@ class GroupKey(msgspec.Struct, frozen=True):
 class Group:
     """Counts of matching pods by domain. `record` is the only writer during a pass."""
 
-    __slots__ = ("_memo", "any_pod", "counts", "full", "key", "max_skew", "occupied", "over", "selector", "spec")
+    __slots__ = (
+        "_memo",
+        "any_pod",
+        "counts",
+        "full",
+        "key",
+        "max_skew",
+        "number",
+        "occupied",
+        "over",
+        "selector",
+        "spec",
+    )
 
-    def __init__(self, spec: GroupKey, selector: LabelSelector | None) -> None:
+    def __init__(self, spec: GroupKey, selector: LabelSelector | None, number: int = 0) -> None:
+        """number: tells groups apart in an order that is the same every time."""
         self.spec = spec
+        self.number = number
         self.key = spec.key
         self.selector = selector
         self.max_skew = spec.max_skew

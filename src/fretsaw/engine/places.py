@@ -12,7 +12,7 @@ from fretsaw.engine.ports import HostPort, clash
 from fretsaw.engine.requests import Amounts, add
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.requirements import HOSTNAME, Conflict, Requirements
-from fretsaw.engine.shape import Mold
+from fretsaw.engine.shape import Mold, Shape
 from fretsaw.engine.taints import untolerated
 from fretsaw.engine.template import Template
 from fretsaw.engine.universe import Bits
@@ -91,7 +91,19 @@ class OpenNode:
     """A node that the plan opens: what it must be, which types it can still be, and what is on it."""
 
     __slots__ = (
-        "bit", "held", "index", "min_values_lowered", "pods", "ports", "requirements", "stamp", "template", "types", "used",
+        "bit",
+        "charged",
+        "held",
+        "index",
+        "min_values_lowered",
+        "pods",
+        "ports",
+        "requirements",
+        "shapes",
+        "stamp",
+        "template",
+        "types",
+        "used",
     )  # fmt: skip
 
     def __init__(self, template: Template, index: int, types: Bits) -> None:
@@ -102,7 +114,11 @@ class OpenNode:
         self.requirements = template.requirements
         self.used: Amounts = {}
         self.pods: list[str] = []
+        self.shapes: list[Shape] = []
+        """The shape with which each pod was placed, in step with `pods`."""
         self.ports: list[HostPort] = []
+        self.charged: Amounts = {}
+        """What the node took of its pool's limits."""
         self.held: frozenset[str] = frozenset()
         self.min_values_lowered = False
         self.stamp = 0
@@ -127,9 +143,11 @@ class OpenNode:
             types &= ~self.template.port_blocked(mold.ports)
         return types
 
-    def take(self, pod: str, mold: Mold, fit: Fit) -> None:
+    def take(self, pod: str, shape: Shape, fit: Fit) -> None:
         """Put a pod here, and narrow the node to what fits it."""
+        mold = shape.mold
         self.pods.append(pod)
+        self.shapes.append(shape)
         self.requirements = fit.requirements
         self.types = fit.types
         self.held = fit.held

@@ -33,7 +33,6 @@ from fretsaw.engine.universe import Universe
 from fretsaw.engine.volumes import Storage
 from fretsaw.engine.wishes import Wishes
 
-
 _NO_POOL = Refusal("", "there is no NodePool that could make a node, so nothing is planned", "nodepool")
 
 

@@ -7,69 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import msgspec
-
 from fretsaw.engine.cluster import Cluster
+from fretsaw.engine.cost import pack
+from fretsaw.engine.finish import finished, launches
 from fretsaw.engine.firstfit import FirstFit
 from fretsaw.engine.places import OpenNode
-from fretsaw.engine.plan import Candidate, Filled, Launch, Plan, Unplaced
+from fretsaw.engine.plan import Bound, Filled, Plan, Refusal, Unplaced
 from fretsaw.engine.prepare import Prepared
-from fretsaw.engine.requests import add
-from fretsaw.engine.requirement import Requirement
-from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.settings import Settings
-from fretsaw.engine.shape import gpu_count
-from fretsaw.engine.template import min_values_unmet
-from fretsaw.engine.universe import CAPACITY_TYPE, NANO, RESERVATION_ID, RESERVED, Bits, Universe, bits
+from fretsaw.engine.universe import NANO
 from fretsaw.engine.why import refusals
-
-LISTED = 60
-"""Instance types that a Launch lists."""
-ON_DEMAND = "on-demand"
-
-
-class Node(msgspec.Struct, frozen=True):
-    """A planned node at the end of a pass: its final requirements, its types by price, and the pods on it."""
-
-    open: OpenNode
-    requirements: Requirements
-    cells: Bits
-    candidates: tuple[tuple[int, int, int], ...]
-    """(nano-USD an hour, type, cell), cheapest first."""
-
-    @property
-    def price_nano(self) -> int:
-        """The cheapest candidate's price."""
-        return self.candidates[0][0]
-
-
-def finished(nodes: Iterable[OpenNode], settings: Settings) -> tuple[list[Node], list[OpenNode]]:
-    """(the nodes as they will be ordered, those that fail `minValues` once their types are cut to the most allowed)."""
-    good, failed = [], []
-    for node in nodes:
-        requirements = _with_reservation(node)
-        universe = node.template.universe
-        cells = universe.cells_for(requirements)
-        candidates = universe.cheapest_first(node.types, cells, settings.max_instance_types)
-        if len(candidates) == settings.max_instance_types and not settings.best_effort_min_values:
-            kept = sum(1 << t for _, t, _ in candidates)
-            if min_values_unmet(universe, requirements, kept):
-                failed.append(node)
-                continue
-        good.append(Node(node, requirements, cells, tuple(candidates)))
-    return good, failed
-
-
-def _with_reservation(node: OpenNode) -> Requirements:
-    """A node that holds reservations is bought from them and from nothing else."""
-    if not node.held:
-        return node.requirements
-    reserved = node.requirements.replaced(Requirement(CAPACITY_TYPE, (RESERVED,)))
-    return reserved.with_(Requirement(RESERVATION_ID, node.held)) if _has_ids(node) else reserved
-
-
-def _has_ids(node: OpenNode) -> bool:
-    return RESERVATION_ID in node.template.universe.keys()
 
 
 def schedule(
@@ -88,94 +35,55 @@ def schedule(
     prepared = Prepared(cluster, settings)
     placed = FirstFit(prepared, progress)
     placed.run()
-    return answer(placed)
+    if settings.packing != "cost":
+        return _answer(placed, placed.open)
+    before = _price_nano(placed.open, settings)
+    packed = pack(placed, elapsed)
+    return _answer(packed.placed, packed.nodes, packed.bound, before / NANO)
 
 
-def answer(placed: FirstFit) -> Plan:
+def _price_nano(nodes: Iterable[OpenNode], settings: Settings) -> int:
+    return sum(n.price_nano for n in finished(nodes, settings)[0])
+
+
+def _answer(
+    placed: FirstFit, opened: Iterable[OpenNode], bound: Bound | None = None, first_fit: float | None = None
+) -> Plan:
     """The plan of a finished pass."""
-    prepared = placed.prepared
-    nodes, failed = finished(placed.open, placed.settings)
+    prepared, virtual = placed.prepared, placed.prepared.virtual
+    nodes, failed = finished(opened, placed.settings)
     unplaced = [*prepared.refused, *_left_over(placed), *_cut_off(failed)]
-    virtual = prepared.virtual
     return Plan(
         launches=tuple(launches(nodes)),
         filled=tuple(Filled(n.name, tuple(n.pods)) for n in placed.nodes if n.pods),
         unplaced=tuple(sorted((u for u in unplaced if u.pod not in virtual), key=lambda u: u.pod)),
         packing=placed.settings.packing,
         pods=len(prepared.queue) + len(prepared.refused) - len(virtual & placed.unplaced.keys()),
+        bound=bound,
+        first_fit_usd_per_hour=first_fit,
         notes=tuple(prepared.notes),
     )
 
 
 def _left_over(placed: FirstFit) -> list[Unplaced]:
-    known: dict[int, Unplaced] = {}
+    """The pods without a place; equal pods share their reasons."""
+    known: dict[int, tuple[Refusal, ...]] = {}
     found = []
     for pod, kind in sorted(placed.unplaced.items()):
         if id(kind) not in known:
-            known[id(kind)] = Unplaced(pod, refusals(placed, kind))
-        found.append(Unplaced(pod, known[id(kind)].refusals))
+            known[id(kind)] = refusals(placed, kind)
+        found.append(Unplaced(pod, known[id(kind)]))
     return found
 
 
 def _cut_off(failed: Iterable[OpenNode]) -> list[Unplaced]:
-    from fretsaw.engine.plan import Refusal
-
+    """The pods of nodes that fail `minValues` once their types are cut to what a launch may carry."""
+    reason = "minValues cannot be met with the number of instance types that a launch may carry"
     return [
         Unplaced(
             pod,
-            (
-                Refusal(
-                    node.template.name,
-                    "minValues cannot be met with the number of instance types that a launch may carry",
-                    f"nodepool/{node.template.name} spec.template.spec.requirements",
-                ),
-            ),
+            (Refusal(n.template.name, reason, f"nodepool/{n.template.name} spec.template.spec.requirements"),),
         )
-        for node in failed
-        for pod in node.pods
+        for n in failed
+        for pod in n.pods
     ]
-
-
-def launches(nodes: Iterable[Node]) -> list[Launch]:
-    """The nodes as values, named after their pool in the order of opening."""
-    counts: dict[str, int] = {}
-    found = []
-    for node in nodes:
-        pool = node.open.template.name
-        counts[pool] = counts.get(pool, 0) + 1
-        found.append(_launch(node, f"{pool}-{counts[pool]}"))
-    return found
-
-
-def _launch(node: Node, name: str) -> Launch:
-    universe, template = node.open.template.universe, node.open.template
-    best = node.candidates[0][1]
-    requests = dict(node.open.used)
-    add(requests, template.overhead(best))
-    return Launch(
-        name=name,
-        node_pool=template.name,
-        candidates=tuple(_candidate(universe, c) for c in node.candidates[:LISTED]),
-        pods=tuple(node.open.pods),
-        requirements=node.requirements.texts(),
-        requests=tuple(sorted(requests.items())),
-        allocatable=tuple(sorted(universe.allocatable[best].items())),
-        gpus=gpu_count(universe.capacity[best]),
-        gpus_requested=gpu_count(node.open.used),
-        on_demand_usd_per_hour=_on_demand(node),
-    )
-
-
-def _candidate(universe: Universe, candidate: tuple[int, int, int]) -> Candidate:
-    price, t, c = candidate
-    cell = universe.cells[c]
-    return Candidate(universe.names[t], cell.zone, cell.capacity_type, price / NANO, cell.price_source.get(t, ""))
-
-
-def _on_demand(node: Node) -> float | None:
-    """The cheapest on-demand price for the same pods on any of the node's types, in a zone that the node may use."""
-    universe = node.open.template.universe
-    free = node.requirements.without(CAPACITY_TYPE, RESERVATION_ID)
-    cells = sum(1 << c for c in bits(universe.cells_for(free)) if universe.cells[c].capacity_type == ON_DEMAND)
-    found = universe.cheapest_first(node.open.types, cells, 1)
-    return found[0][0] / NANO if found else None

@@ -191,7 +191,7 @@ class Topology:
         )
         group = self._inverse.get(spec)
         if group is None:
-            group = self._inverse[spec] = Group(spec, term.label_selector)
+            group = self._inverse[spec] = Group(spec, term.label_selector, len(self._inverse))
             _index(self._inverse_index, self._inverse_unindexed, group)
         return group
 
@@ -209,7 +209,7 @@ class Topology:
         spec = self._spec(kind, key, namespaces, selector, tolerations, max_skew, min_domains, node_filter)
         group = self._groups.get(spec)
         if group is None:
-            group = self._groups[spec] = Group(spec, selector)
+            group = self._groups[spec] = Group(spec, selector, len(self._groups))
             _index(self._index, self._unindexed, group)
         return group
 
@@ -231,9 +231,7 @@ class Topology:
             key=name,
             namespaces=namespaces,
             labels=tuple(sorted(chosen.match_labels.items())),
-            expressions=tuple(
-                sorted({(e.key, e.operator, tuple(sorted(e.values))) for e in chosen.match_expressions})
-            ),
+            expressions=tuple(sorted({(e.key, e.operator, tuple(sorted(e.values))) for e in chosen.match_expressions})),
             selects_nothing=selector is None,
             max_skew=max_skew,
             min_domains=min_domains,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 import msgspec
 
@@ -127,6 +128,7 @@ class Universe:
         self._on_sale_memo: dict[Bits, Bits] = {}
         self._price_memo: dict[Bits, dict[int, tuple[int, int]]] = {}
         self._order_memo: dict[Bits, list[tuple[int, int, int]]] = {}
+        self._cheapest_memo: dict[tuple[Bits, Bits, int], tuple[tuple[int, int, int], ...]] = {}
         self.reserved_cells: Bits = sum(1 << c for c, cell in enumerate(self.cells) if cell.reserved)
 
     def _label_values(self) -> dict[str, dict[str, Bits]]:
@@ -216,20 +218,27 @@ class Universe:
             self._price_memo[cells] = known
         return known
 
-    def cheapest_first(self, types: Bits, cells: Bits, most: int) -> list[tuple[int, int, int]]:
+    def cheapest_first(self, types: Bits, cells: Bits, most: int) -> tuple[tuple[int, int, int], ...]:
         """(nano-USD an hour, type, cell) of `types` on sale in `cells`, by price, then name; the first `most`."""
+        question = (types, cells, most)
+        known = self._cheapest_memo.get(question)
+        if known is None:
+            ordered = (entry for entry in self._order(cells) if types >> entry[1] & 1)
+            known = self._cheapest_memo[question] = tuple(islice(ordered, most))
+        return known
+
+    def cheapest(self, types: Bits, cells: Bits) -> int | None:
+        """The lowest price of `types` in `cells` in nano-USD an hour, None where none is on sale there."""
+        found = self.cheapest_first(types, cells, 1)
+        return found[0][0] if found else None
+
+    def _order(self, cells: Bits) -> list[tuple[int, int, int]]:
         order = self._order_memo.get(cells)
         if order is None:
             order = [(price, t, c) for t, (price, c) in self.prices(cells).items()]
             order.sort(key=lambda entry: (entry[0], self.names[entry[1]]))
             self._order_memo[cells] = order
-        found = []
-        for entry in order:
-            if types >> entry[1] & 1:
-                found.append(entry)
-                if len(found) == most:
-                    break
-        return found
+        return order
 
     def distinct_values(self, key: str, types: Bits) -> int:
         """How many values of `key` the `types` have between them, as `minValues` counts."""

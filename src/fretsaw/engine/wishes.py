@@ -92,9 +92,7 @@ class Wishes(msgspec.Struct, frozen=True):
         return None
 
     def _tolerates_preferences(self) -> bool:
-        return any(
-            t.effect == PREFER_NO_SCHEDULE and not t.key and t.operator == "Exists" for t in self.tolerations
-        )
+        return any(t.effect == PREFER_NO_SCHEDULE and not t.key and t.operator == "Exists" for t in self.tolerations)
 
     def strict(self) -> Requirements:
         """What the node must have: the selector and the first required term."""
