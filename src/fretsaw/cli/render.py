@@ -90,7 +90,7 @@ def comparisons(plan: Plan) -> list[Text]:
         rows.append(
             (plan.first_fit_usd_per_hour, f"with first-fit packing: {_saving(price, plan.first_fit_usd_per_hour)}")
         )
-    if price and plan.bound is not None:
+    if price and plan.bound is not None and plan.bound.usd_per_hour > 0:  # a bound of zero says nothing
         rows.append((plan.bound.usd_per_hour, f"proven lower bound: {_gap(price, plan.bound.usd_per_hour)}"))
     amounts = [usd(amount, like=price) for amount, _ in rows]
     width = max(map(len, amounts), default=0)
@@ -125,7 +125,7 @@ def _saving(price: float, other: float) -> str:
 
 
 def _gap(price: float, bound: float) -> str:
-    gap = (price - bound) / bound if bound > 0 else 0.0
+    gap = (price - bound) / bound
     return "no plan is cheaper" if gap < 0.0005 else f"this plan is within {gap:.1%} of the best"
 
 
@@ -150,9 +150,9 @@ def _columns(rows: list[NodeGroup], *, wide: bool) -> list[table.Column]:
     def cells(make: Callable[[NodeGroup], str | Text], style: str = "") -> list[Text]:
         return [made if isinstance(made := make(g), Text) else Text(made, style) for g in rows]
 
-    most = max(len(str(g.count)) for g in rows)
+    most = max(len(f"{g.count:,}") for g in rows)
     columns = [
-        table.Column("nodes", cells(lambda g: f"  {g.count:>{most}} × {g.instance_type}")),
+        table.Column("nodes", cells(lambda g: f"  {g.count:>{most},} × {g.instance_type}")),
         table.Column("zone", cells(lambda g: g.zone)),
         table.Column("capacity", cells(_capacity)),
         table.Column("pods", cells(lambda g: f"{len(g.pods):,}"), right=True, drop=4),

@@ -45,6 +45,10 @@ def test_bound_is_put_in_words(bound: float, words: str) -> None:
     assert [line.plain.strip() for line in comparisons(given)] == [words]
 
 
+def test_a_bound_of_zero_is_not_shown_as_a_proof() -> None:
+    assert comparisons(plan(pods=1, launches=(launch("g-1", "a/p", on_demand=None),), bound=Bound(0.0))) == []
+
+
 @pytest.mark.parametrize(
     ("first_fit", "words"),
     [(0.5, "20% saved"), (0.4, "the same"), (0.38, "5.3% less than here")],
