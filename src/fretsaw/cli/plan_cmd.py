@@ -5,9 +5,12 @@ Nothing heavy is imported before the command runs: `fretsaw plan --help` has to 
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -69,7 +72,7 @@ def plan(
         raise click.UsageError(
             "--explain answers in text: leave out -o json, whose `unschedulable` has the reasons too"
         )
-    with Progress() as progress:
+    with Progress() as progress, _uncollected():
         progress("starting")
         from fretsaw import planner
 
@@ -90,6 +93,21 @@ def plan(
     if manifests.errors:
         return errors.WRONG_INPUT
     return errors.FOUND if answer.unplaced else errors.DONE
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection meanwhile: a plan makes objects that live until it is printed, and hardly a cycle.
+
+    Collecting walks them all again and again: a fifth of the time for thousands of pods.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _answer(
