@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fretsaw.cli.params import Dollars, Duration
+from fretsaw.cli.params import dollars, duration
 
 _OPTIONS = (
     click.option("--region", default="us-east-1", show_default=True, help="Region of the shipped catalog."),
@@ -21,7 +21,8 @@ _OPTIONS = (
     click.option(
         "--budget",
         "budget_s",
-        type=Duration(),
+        callback=duration,
+        metavar="DURATION",
         default="2s",
         show_default=True,
         help="Time for the search for cheaper nodes.",
@@ -39,7 +40,8 @@ _OPTIONS = (
     click.option(
         "--node-cost",
         "node_cost_nano",
-        type=Dollars(),
+        callback=dollars,
+        metavar="USD",
         default="0.001",
         show_default=True,
         help="USD an hour for each node beside its price: fewer nodes win at equal price.",

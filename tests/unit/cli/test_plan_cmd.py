@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fretsaw.cli import main
+from fretsaw.cli.params import duration
 
 ROOT = Path(__file__).parents[3]
 
@@ -218,9 +219,7 @@ def test_a_catalog_that_is_not_there_is_wrong_input(
 
 @pytest.mark.parametrize(("text", "seconds"), [("2s", 2.0), ("500ms", 0.5), ("1.5m", 90.0), ("3", 3.0)])
 def test_durations(text: str, seconds: float) -> None:
-    from fretsaw.cli.params import Duration
-
-    assert Duration().convert(text, None, None) == pytest.approx(seconds)
+    assert duration(None, None, text) == pytest.approx(seconds)
 
 
 def test_the_example_is_planned_without_a_pending_pod(capsys: pytest.CaptureFixture[str]) -> None:
