@@ -52,9 +52,9 @@ class _Check:
 
     def run(self) -> list[str]:
         self._names()
-        self._totals()
         if self.found:
             return self.found  # the rest looks names up
+        self._totals()
         for node in self.plan["nodes"]:
             self._node(node)
         for filled in self.plan["existing"]:

@@ -147,7 +147,7 @@ def groups(draw: st.DrawFn, number: int) -> list[Obj]:
         ),
         "affinity": _maybe(_affinities(app)),
         "topologySpreadConstraints": _maybe(_spreads(app)),
-        "volumes": _maybe(st.just([{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]), 8),
+        "volumes": _maybe(st.just([{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]), 5),
         "container": _maybe(st.just({"ports": [{"containerPort": 80, "hostPort": 8080}]}), 8),
     }
     spec |= {key: value for key, strategy in optional.items() if (value := draw(strategy)) is not None}
