@@ -167,7 +167,8 @@ class _Sizes:
     def fitting(self, room: npt.NDArray[np.object_], mask: int) -> int:
         """The items of `mask` that fit into the room alone; a negative room is no limit."""
         fits = ((self.size <= room) | (room < 0)).all(axis=1)
-        return sum(1 << i for i, ok in zip(self.wanted, fits.tolist(), strict=True) if ok and mask >> i & 1)
+        inside = np.flatnonzero(np.asarray(fits, dtype=bool)).tolist()
+        return sum(1 << self.wanted[place] for place in inside if mask >> self.wanted[place] & 1)
 
 
 def _fit(sizes: _Sizes, node: _Node) -> _Node | None:

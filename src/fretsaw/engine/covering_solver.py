@@ -19,7 +19,7 @@ from fretsaw.engine.covering import Elapsed, Problem, Solution, Work
 from fretsaw.engine.covering_reduce import IntArray, reduce
 from fretsaw.engine.covering_round import Nodes, deal, nodes_of, price_of, trim
 from fretsaw.engine.generation import Clock, Generation
-from fretsaw.engine.master import DOLLAR, Integral, choose
+from fretsaw.engine.master import DOLLAR, Integral, choose, round_down
 from fretsaw.engine.patterns import FloatArray, Search, maximal
 
 GAP = 0.0005  # a plan this close to the bound is good enough
@@ -89,15 +89,23 @@ class Stage:
         """The MIP over all columns; keeps its plan where it is cheaper than the one before."""
         cells, counts = self.root.master.columns.arrays()
         cost = self.root.master.price[cells] + self.fixed_cost / DOLLAR
+        if self._used is None and not self.root.listed:
+            self._used = round_down(self.root.master, cost)
+            if self._used is not None:
+                self._take(nodes_of(cells, counts, self._used))
         answer = self._choose(self.root, cells, counts, self.space.demand, cost, start=self._used)
         if answer.used is not None:
             self._used = answer.used
-            nodes = trim(self.reduced, self.space, nodes_of(cells, counts, answer.used))
-            cost_now = price_of(self.reduced, nodes) + self.fixed_cost * nodes.total()
-            if self.cost is None or cost_now < self.cost:
-                self.nodes, self.cost = nodes, cost_now
+            self._take(nodes_of(cells, counts, answer.used))
         if self.root.listed and not self.fixed_cost:
             self._lift(self._bound_of(answer), "branch and bound over them")
+
+    def _take(self, cover: Nodes) -> None:
+        """Keep the plan that this cover becomes, where it is the cheapest so far."""
+        nodes = trim(self.reduced, self.space, cover)
+        cost = price_of(self.reduced, nodes) + self.fixed_cost * nodes.total()
+        if self.cost is None or cost < self.cost:
+            self.nodes, self.cost = nodes, cost
 
     def split(self, tree: Tree, goal: int) -> None:
         """Raise the bound by cases."""
@@ -211,11 +219,12 @@ def solve(problem: Problem, incumbent: int | None, elapsed: Elapsed | None, budg
     reduced = reduce(problem, free=False)
     if not reduced.items:
         return Solution((), 0, 0, "optimal: nothing to cover", Work())
-    if reduced.stuck:
-        bound, proof = lower_bound(_without_limits(problem), elapsed, budget_s)
-        return Solution(None, None, bound, f"{proof}; the limits leave no plan", Work())
     root = Generation(reduced, Clock(elapsed, budget_s))
-    root.run()
+    if not reduced.stuck:
+        root.run()
+    if reduced.stuck or root.short():
+        bound, proof = lower_bound(_without_limits(problem), elapsed, budget_s)
+        return Solution(None, None, bound, f"{proof}; the limits leave no plan", Work(out_of_time=root.clock.hit))
     stage = Stage(root, problem.fixed_cost, incumbent)
     stage.run()
     price, nodes = stage.price, stage.nodes
@@ -256,11 +265,12 @@ def lower_bound(problem: Problem, elapsed: Elapsed | None, budget_s: float) -> t
     reduced = reduce(problem, free=True)
     if not reduced.items:
         return 0, "nothing to cover"
-    if reduced.stuck:
+    root = Generation(reduced, Clock(elapsed, budget_s))
+    if not reduced.stuck:
+        root.run()
+    if problem.limits and (reduced.stuck or root.short()):
         bound, proof = lower_bound(_without_limits(problem), elapsed, budget_s)
         return bound, f"{proof}, limits left out"
-    root = Generation(reduced, Clock(elapsed, budget_s))
-    root.run()
     stage = Stage(root, 0, None)
     if root.listed:
         stage.plan()

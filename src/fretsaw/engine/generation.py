@@ -15,14 +15,15 @@ from fretsaw.engine.certificate import Certificate, Duals, certify, most_listed,
 from fretsaw.engine.covering import Elapsed
 from fretsaw.engine.covering_reduce import IntArray, Reduced
 from fretsaw.engine.master import DOLLAR, Columns, Master
-from fretsaw.engine.patterns import FloatArray, Search, Space, fill, greedy, maximal, weigh
+from fretsaw.engine.patterns import FloatArray, Search, Space, fill, greedy, maximal, poured, weigh
 
 LIST_STATES = 30_000  # partial patterns at once beyond which not all patterns are listed
 LIST_COLUMNS = 5_000  # patterns beyond which a MIP over all of them is slower than pricing
 BEAM = 4_000  # partial patterns at once in a pricing search
-DEEP = 32_000  # the same where the smaller search could neither find nor refute a better pattern
+DEEP = 16_000  # the same where the smaller search could neither find nor refute a better pattern
 TOLERANCE = 1e-7  # patterns that beat their price by less are not looked for; the bound loses as much
 LOOSE = 1e-3  # the same while the duals still move; a near-linear price has too many near-ties for less
+NEAR = 0.01  # a bound so close to the LP's value is not worth the larger search
 ROUNDS = 60
 PER_CELL = 8  # columns that one search adds per cell
 
@@ -79,6 +80,10 @@ class Generation:
         self.master.columns.add(*columns.arrays())
         self._price_out(goal)
 
+    def short(self) -> bool:
+        """Whether the solved LP could not cover everything: the limits leave no plan, or the columns are too few."""
+        return self.master.activity()[1] > 1e-6
+
     def _price_out(self, goal: int | None) -> None:
         limit, tolerance = BEAM, LOOSE
         while self.rounds < ROUNDS and not self.clock.over(0.6) and self.master.solve():
@@ -89,19 +94,22 @@ class Generation:
             added, complete = self._search(duals, limit, tolerance)
             if self._converged(goal):
                 return
-            if not added and not complete and limit >= DEEP:
-                return
-            if not added and not complete:
-                limit *= 4
-            elif not added:
-                if tolerance <= TOLERANCE:
-                    return
+            if added:
+                continue
+            if complete and tolerance > TOLERANCE:
                 tolerance = max(TOLERANCE, tolerance / 100)
+            elif not complete and limit < DEEP and not self._within(NEAR):
+                limit *= 4
+            else:
+                return
 
     def _converged(self, goal: int | None) -> bool:
         if goal is not None and self.bound >= goal:
             return True
-        return float(self.best.bound) / DOLLAR >= self.master.value() * (1 - 3 * TOLERANCE)
+        return self._within(3 * TOLERANCE)
+
+    def _within(self, gap: float) -> bool:
+        return float(self.best.bound) / DOLLAR >= self.master.value() * (1 - gap)
 
     def _list(self) -> bool:
         """Whether the maximal patterns are few; if so they are all columns now."""
@@ -148,12 +156,24 @@ class Generation:
 
     def _start(self) -> None:
         """Columns and a first bound from the duals of the fluid problem."""
+        self._pour(Duals(self._prices().min(axis=0).astype(np.int64), np.zeros(len(self.reduced.limits), np.int64)))
         left = self.clock.left()
         guess = fluid.duals(self.reduced, self.space, None if left is None else left / 2)
         if guess is not None:
             duals = without_worthless(self.reduced, Duals.of_dollars(*guess))
+            self._pour(duals)
             self._greedy(duals)
             self._search(duals, BEAM, LOOSE)
+
+    def _pour(self, duals: Duals) -> None:
+        """The bound that these duals give with patterns of fractions, in next to no time."""
+        duals = without_worthless(self.reduced, duals)
+        most = poured(self.space, duals.item.astype(np.float64), duals.opening(self.space.opener))
+        self._learn(certify(self.reduced, duals, most))
+
+    def _learn(self, certificate: Certificate) -> None:
+        if certificate.bound > self.best.bound:
+            self.best = certificate
 
     def _greedy(self, duals: Duals) -> int:
         """Add each cell's greedy pattern where it pays; how many did."""
@@ -170,9 +190,7 @@ class Generation:
         value = duals.item.astype(np.float64)
         found = Search(self.space, value, duals.opening(self.space.opener), above, limit).run()
         self.states += found.states
-        certificate = certify(self.reduced, duals, found.most)
-        if certificate.bound > self.best.bound:
-            self.best = certificate
+        self._learn(certify(self.reduced, duals, found.most))
         ranked = np.lexsort((np.arange(len(found.cells)), -found.value, found.cells))
         cells = found.cells[ranked]
         kept = ranked[np.arange(len(cells)) - np.searchsorted(cells, cells) < PER_CELL]

@@ -136,6 +136,33 @@ def _add_cols(solver: Any, cost: FloatArray, counts: IntArray, uses: IntArray, u
     solver.addCols(len(cost), cost, np.zeros(len(cost)), most, len(values), starts, entries.astype(np.int32), values)
 
 
+def round_down(master: Master, cost: FloatArray) -> IntArray | None:
+    """A choice that covers all: the LP's rounded down, then the column worth most per dollar of what is left.
+
+    cost: dollars an hour per column. None where the limits leave no column to go on with.
+    """
+    cells, counts = master.columns.arrays()
+    uses, (value, _), (used, _) = master.uses[cells], master.duals(), master.activity()
+    chosen: IntArray = np.zeros(len(cells), dtype=np.int64)
+    chosen[: len(used)] = np.floor(used + 1e-6).astype(np.int64)
+    left = np.array([item.demand for item in master.reduced.items], dtype=np.int64) - chosen @ counts
+    room = np.array(master.reduced.limits, dtype=np.int64) - chosen @ uses
+    worth, cost = value + 1e-9, cost + 1e-9
+    while (left > 0).any():
+        gain = np.minimum(counts, np.maximum(left, 0)) @ worth / cost
+        gain[(uses > room).any(axis=1)] = 0.0
+        best = int(gain.argmax())
+        if gain[best] <= 0:
+            return None
+        held, per = counts[best] > 0, uses[best] > 0
+        times = max(1, int((left[held] // counts[best][held]).min()))
+        times = min([times, *(room[per] // uses[best][per]).tolist()])
+        chosen[best] += times
+        left -= times * counts[best]
+        room -= times * uses[best]
+    return chosen
+
+
 @dataclass(frozen=True)
 class Integral:
     """Answer of a MIP. used (N,): how often each column is used, None without a plan.

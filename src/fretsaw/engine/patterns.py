@@ -22,6 +22,7 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 SAFE = 1.0 + 1e-9
 PIVOTS = 40
+MERGE_FROM = 500  # fewer states are not worth sorting
 PLENTY = 2**60  # a count that nothing reaches
 
 
@@ -179,6 +180,14 @@ def weigh(space: Space, value: FloatArray, inside: BoolArray) -> FloatArray:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
+def poured(space: Space, value: FloatArray, base: FloatArray) -> FloatArray:
+    """(C,) upper bounds on the value of any pattern: the knapsack's linear relaxation. base (C,): the opener's."""
+    weights = weigh(space, value, value > 0)
+    cost = _weighted(space.share, weights)
+    ratio = np.where(np.isinf(cost), 0.0, value / np.maximum(cost, 1e-30)).max(axis=1, initial=0.0)
+    return np.asarray(base + np.minimum(ratio, space.room @ value) * SAFE)
+
+
 def _weighted(share: FloatArray, weights: FloatArray) -> FloatArray:
     """share (C, I, R) · weights (C, R), inf staying inf even at weight 0."""
     total = np.where(np.isinf(share[..., 0]), np.inf, 0.0)
@@ -233,7 +242,8 @@ class Search:
     """Lists the patterns whose value exceeds a threshold, at most `limit` states wide.
 
     value (I,): duals, integers; base (C,): value of the opener; above (C,): thresholds.
-    zeros: items without value take part as well. strict: give up at the first state that would be dropped.
+    zeros: items without value take part as well. strict: list every pattern, or give up at the first state that
+    would be dropped; otherwise of states that differ in value alone only the best goes on.
     """
 
     def __init__(
@@ -251,6 +261,7 @@ class Search:
         self.above = np.where(above < 0, -np.inf, above)  # no pattern is worth less than nothing
         useful = np.flatnonzero(space.room.max(axis=0, initial=0) > 0) if zeros else np.flatnonzero(value > 0)
         self.order: IntArray = useful[np.argsort(-value[useful], kind="stable")]
+        self.base = base
         self.most = np.array(self.above, dtype=np.float64)
         self.complete = True
         self.work = 0
@@ -265,6 +276,7 @@ class Search:
             self._step(step, int(item))
             if not len(self.states.cell) or (self.strict and not self.complete):
                 break
+        self.most = np.minimum(self.most, np.maximum(self.above, (self.base + self.space.room @ self.value) * SAFE))
         hit = self.states.value > self.above[self.states.cell]
         cells, value = self.states.cell[hit], self.states.value[hit]
         counts = self._counts(np.flatnonzero(hit)) + self.space.opened(cells)
@@ -303,6 +315,8 @@ class Search:
             (self.bounds.worth(1, step + 1, new.cell) * new.left).sum(axis=1) if len(self.bounds.ratio) > 1 else np.inf,
         )
         keep = np.flatnonzero(reach * SAFE > self.above[new.cell])
+        if not self.strict and len(keep) > MERGE_FROM:
+            keep = _best_of_equals(new, keep)
         if len(keep) > self.limit:
             keep = self._truncate(keep, reach, new.cell)
         self.states = new.take(keep)
@@ -339,6 +353,18 @@ class Search:
             counts[:, item] = count[rows]
             rows = parent[rows]
         return counts
+
+
+def _best_of_equals(states: _States, rows: IntArray) -> IntArray:
+    """Of the rows with equal cell, room and exclusions the one of highest value, in order."""
+    part = states.take(rows)
+    keys = [part.cell, *part.left.T, *part.used.T]
+    ranked = np.lexsort([-part.value, *keys])
+    fresh = np.zeros(len(rows), dtype=bool)
+    fresh[:1] = True
+    for key in keys:
+        fresh[1:] |= key[ranked][1:] != key[ranked][:-1]
+    return np.sort(rows[ranked[fresh]])
 
 
 def _range(above: FloatArray, reach: FloatArray, gain: FloatArray, most: IntArray) -> tuple[IntArray, IntArray]:
