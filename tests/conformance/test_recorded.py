@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from statistics import fmean
@@ -76,13 +76,11 @@ def test_no_plan_breaks_a_rule(answers: tuple[str, list[tuple[Recorded, Recorded
     assert {name: texts for name, texts in broken.items() if texts} == {}
 
 
-def test_all_plans_together_cost_as_they_should(
-    answers: tuple[str, list[tuple[Recorded, Recorded]]], record_property: Callable[[str, object], None]
-) -> None:
+def test_all_plans_together_cost_as_they_should(answers: tuple[str, list[tuple[Recorded, Recorded]]]) -> None:
     packing, pairs = answers
     ours = sum(plan["pricePerHour"] for _, plan in pairs)
     theirs = sum(fmean(c["peer"]["pricePerHour"]) for c, _ in pairs)
-    record_property(f"{packing} price over the reference's", ours / theirs)
+    print(f"{packing}: {ours:.2f} $/h, the reference {theirs:.2f} $/h, ratio {ours / theirs:.4f}")  # pytest -s shows it
     if packing == "cost":
         assert ours < theirs
     else:

@@ -10,10 +10,10 @@ import json
 import os
 from typing import Any
 
-from fretsaw.planner import plan_objects
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fretsaw.planner import plan_objects
 from support.checker import check
 from support.clusters import clusters
 
