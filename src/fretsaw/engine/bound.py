@@ -82,7 +82,8 @@ def lot_of(prepared: Prepared, kind: Kind) -> Lot:
         )
     )
     lot = Lot(shape.mold.requests, alternatives, tolerations, None, _companions(kind))
-    plain = shape.free and not shape.wishes.any_preference and not shape.mold.ports and len(alternatives) == 1
+    wishes = shape.wishes.any_preference or prepared.tolerate_preferences
+    plain = shape.free and not wishes and not shape.mold.ports and len(alternatives) == 1
     return msgspec.structs.replace(lot, openers=first_choices(prepared, lot)) if plain else lot
 
 

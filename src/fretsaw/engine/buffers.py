@@ -13,6 +13,7 @@ from fretsaw.api.capacitybuffer import CapacityBuffer
 from fretsaw.api.meta import ObjectMeta
 from fretsaw.api.pod import Pod, PodTemplateSpec
 from fretsaw.api.resources import units
+from fretsaw.api.workload import Deployment, ReplicaSet, StatefulSet
 from fretsaw.engine.cluster import Cluster
 from fretsaw.engine.requests import pod_requests
 
@@ -60,7 +61,7 @@ def _resolve(buffer: CapacityBuffer, cluster: Cluster) -> tuple[PodTemplateSpec,
             if t.metadata.name == template.name and (t.metadata.namespace or "default") == namespace:
                 return t.template, 0
         return None
-    kinds = {
+    kinds: dict[str, tuple[Deployment | StatefulSet | ReplicaSet, ...]] = {
         "Deployment": cluster.deployments,
         "StatefulSet": cluster.stateful_sets,
         "ReplicaSet": cluster.replica_sets,

@@ -117,8 +117,8 @@ def _taken_off(placed: FirstFit, frozen: set[str]) -> tuple[list[OpenNode], _Loo
     loose: _Loose = {}
     lots: dict[tuple[Shape, str], Lot | None] = {}
     for node in placed.open:
-        if node.held or node.template.name in frozen or _over_gpu_cap(placed, node):
-            kept.append(node)
+        if node.held or node.template.name in frozen or _over_gpu_cap(placed, node) or _has_guest(placed, node):
+            kept.append(node.copy())
             continue
         bound = []
         for pod, shape in zip(node.pods, node.shapes, strict=True):
@@ -140,6 +140,11 @@ def _over_gpu_cap(placed: FirstFit, node: OpenNode) -> bool:
     return bool(cap) and any(gpu_count(dict(s.mold.requests)) > cap for s in node.shapes)
 
 
+def _has_guest(placed: FirstFit, node: OpenNode) -> bool:
+    """Whether a pod is there only because another pod's demands made a label of the node known."""
+    return any(placed.is_guest(node.template, shape.mold) for shape in node.shapes)
+
+
 def _lot(placed: FirstFit, shape: Shape, home: Template) -> Lot | None:
     """A loose pod's lot; None for a pod that is bound to where it is.
 
@@ -154,21 +159,23 @@ def _lot(placed: FirstFit, shape: Shape, home: Template) -> Lot | None:
 
 
 def _rebuilt(placed: FirstFit, node: OpenNode, pods: Iterable[tuple[str, Shape]]) -> OpenNode:
-    """The node with fewer pods: what topology decided stays decided, everything else is as if the others had never come."""
+    """The node with fewer pods: what topology and volumes decided stays, else it is as if the others had never come."""
     template = node.template
     fresh = OpenNode(template, node.index, placed.prepared_types(template))
     requirements = template.requirements
+    decided = set(placed.prepared.topology.keys())
     for pod, shape in pods:
         requirements = requirements.merged(shape.mold.requirements)
+        decided.update(r.key for way in shape.mold.alternatives for r in way)
         fresh.pods.append(pod)
         fresh.shapes.append(shape)
         fresh.ports.extend(shape.mold.ports)
         for resource, amount in shape.mold.requests:
             fresh.used[resource] = fresh.used.get(resource, 0) + amount
-    for key in placed.prepared.topology.keys():
-        decided = node.requirements.get(key)
-        if decided is not None:
-            requirements = requirements.with_(decided)
+    for key in sorted(decided):
+        requirement = node.requirements.get(key)
+        if requirement is not None:
+            requirements = requirements.with_(requirement)
     fresh.requirements = requirements
     fresh.types = _types_for(fresh, requirements) & _within_charge(node)
     fresh.charged = node.charged

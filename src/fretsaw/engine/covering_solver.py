@@ -44,7 +44,6 @@ class Stage:
         self.steps = ["every pattern listed, LP" if root.listed else "column generation, LP"]
         self.mip_nodes = 0
         self.gap = 0.0 if int(self.space.demand.sum()) <= EXACT_PODS else GAP / 4
-        self._used: IntArray | None = None
 
     @property
     def bound(self) -> int:
@@ -89,13 +88,12 @@ class Stage:
         """The MIP over all columns; keeps its plan where it is cheaper than the one before."""
         cells, counts = self.root.master.columns.arrays()
         cost = self.root.master.price[cells] + self.fixed_cost / DOLLAR
-        if self._used is None and not self.root.listed:
-            self._used = round_down(self.root.master, cost)
-            if self._used is not None:
-                self._take(nodes_of(cells, counts, self._used))
-        answer = self._choose(self.root, cells, counts, self.space.demand, cost, start=self._used)
+        if self.nodes is None and not self.root.listed:
+            rounded = round_down(self.root.master, cost)
+            if rounded is not None:
+                self._take(nodes_of(cells, counts, rounded))
+        answer = self._choose(self.root, cells, counts, self.space.demand, cost)
         if answer.used is not None:
-            self._used = answer.used
             self._take(nodes_of(cells, counts, answer.used))
         if self.root.listed and not self.fixed_cost:
             self._lift(self._bound_of(answer), "branch and bound over them")
@@ -182,12 +180,9 @@ class Stage:
         counts: IntArray,
         demand: IntArray,
         cost: FloatArray,
-        start: IntArray | None = None,
     ) -> Integral:
         time_s = self.root.clock.left()
-        answer = choose(
-            case.reduced, cells, counts, demand, cost=cost, gap=self.gap, most_nodes=NODES, time_s=time_s, start=start
-        )
+        answer = choose(case.reduced, cells, counts, demand, cost=cost, gap=self.gap, most_nodes=NODES, time_s=time_s)
         self.mip_nodes += answer.nodes
         self.root.clock.hit = self.root.clock.hit or answer.out_of_time
         return answer

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
+from fretsaw.api.node import Taint
 from fretsaw.engine.groups import NODES, OPEN, Group
 from fretsaw.engine.places import ExistingNode, Fit, OpenNode
 from fretsaw.engine.prepare import Prepared
@@ -110,6 +111,8 @@ class FirstFit:
         return False
 
     def _place(self, shape: Shape, pod: str) -> bool | str:
+        if shape.contradiction is not None:
+            return False
         found = self._first_existing(shape)
         if found is not None:
             self._take_existing(*found, shape, pod)
@@ -413,13 +416,13 @@ class FirstFit:
         space: int,
         bit: Bits,
         hostname: str,
-        taints: tuple[object, ...],
+        taints: tuple[Taint, ...],
         requirements: Requirements,
     ) -> None:
         """Count the pod in every group that sees it."""
         for group in shape.counted:
             node_filter = group.spec.node_filter
-            if not node_filter.trivial and not node_filter.matches(taints, requirements):  # type: ignore[arg-type]
+            if not node_filter.trivial and not node_filter.matches(taints, requirements):
                 continue
             if group.key == HOSTNAME:
                 group.record_host(hostname, space, bit)
@@ -450,6 +453,10 @@ class FirstFit:
                 known = False
             self._refusals[template, mold] = known
         return known
+
+    def is_guest(self, template: Template, mold: Mold) -> bool:
+        """Whether the mold asks for a label that no node of the pool has unless another pod makes it known."""
+        return mold in self._hopeful and template.refusal(mold.requirements, mold.tolerations) is not None
 
     def _join(self, node: Requirements, pod: Requirements, may_be_absent: frozenset[str]) -> Requirements | None:
         question = (node, pod)

@@ -187,12 +187,11 @@ def choose(
     gap: float,
     most_nodes: int,
     time_s: float | None,
-    start: IntArray | None = None,
 ) -> Integral:
     """The cheapest whole number of each column that covers `demand` within the limits.
 
-    cost: dollars an hour per column. gap: relative distance at which to stop. start: a known choice of the first
-    columns.
+    cost: dollars an hour per column. gap: relative distance at which to stop. No start is passed: HiGHS 1.16 then
+    ended early with the start itself, called optimal, and a bound below the LP's.
     """
     if not len(cells):
         return Integral(None, float("inf") if demand.any() else 0.0, True, 0, False)
@@ -206,10 +205,6 @@ def choose(
     number = len(cells)
     whole = np.full(number, highspy.HighsVarType.kInteger)
     solver.changeColsIntegrality(number, np.arange(number, dtype=np.int32), whole)
-    if start is not None:
-        solution = highspy.HighsSolution()
-        solution.col_value = [*start.astype(np.float64).tolist(), *([0.0] * (number - len(start)))]
-        solver.setSolution(solution)
     solver.run()
     return _answer(solver, number)
 

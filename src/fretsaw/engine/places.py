@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from fretsaw.api.node import Taint
 from fretsaw.engine.ports import HostPort, clash
 from fretsaw.engine.requests import Amounts, add
 from fretsaw.engine.requirement import Requirement
@@ -31,7 +32,7 @@ class ExistingNode:
         hostname: str,
         bit: Bits,
         requirements: Requirements,
-        taints: tuple[object, ...],
+        taints: tuple[Taint, ...],
         free: Amounts,
     ) -> None:
         self.name = name
@@ -48,7 +49,7 @@ class ExistingNode:
 
     def why_not(self, mold: Mold, wanted: Requirements) -> Reason | None:
         """Why the node can never take such a pod, None if it might. wanted: the requirements with any host name."""
-        taint = untolerated(self.taints, mold.tolerations)  # type: ignore[arg-type]
+        taint = untolerated(self.taints, mold.tolerations)
         if taint is not None:
             return f"taint {taint} not tolerated"
         if (driver := self._volumes_full(mold)) is not None:
@@ -128,6 +129,15 @@ class OpenNode:
     def hostname(self) -> str:
         """A name that no other node has."""
         return f"\x00{self.index}"
+
+    def copy(self) -> OpenNode:
+        """Another node in the same state, so that this one stays as it is."""
+        other = OpenNode(self.template, self.index, self.types)
+        other.requirements, other.held = self.requirements, self.held
+        other.used, other.charged = dict(self.used), dict(self.charged)
+        other.pods, other.shapes, other.ports = list(self.pods), list(self.shapes), list(self.ports)
+        other.min_values_lowered, other.stamp = self.min_values_lowered, self.stamp
+        return other
 
     def roomy(self, mold: Mold) -> Bits:
         """The surviving types with room for one more such pod; 0 when there is none, or its ports are taken."""

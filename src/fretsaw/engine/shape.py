@@ -65,7 +65,18 @@ class MoldKey(msgspec.Struct, frozen=True):
 class Shape:
     """One link of a kind's chain: its wishes as they stand, and the topology groups that they involve."""
 
-    __slots__ = ("by_key", "counted", "host_groups", "inverse", "matches", "mold", "strict", "wanted", "wishes")
+    __slots__ = (
+        "by_key",
+        "contradiction",
+        "counted",
+        "host_groups",
+        "inverse",
+        "matches",
+        "mold",
+        "strict",
+        "wanted",
+        "wishes",
+    )
 
     def __init__(
         self,
@@ -81,6 +92,8 @@ class Shape:
         self.wanted = wanted
         """The requirements with any on the host name, which only a preference can make."""
         self.strict = wishes.strict()
+        self.contradiction = wishes.contradiction()
+        """A label for which the pod asks for two things at once: it fits nowhere."""
         self.counted = selecting
         """Groups whose count this pod raises."""
         self.inverse = owned.inverse

@@ -29,6 +29,9 @@ _Miss = tuple[int, str, str]
 def refusals(done: FirstFit, kind: Kind) -> tuple[Refusal, ...]:
     """Why each pool refused a pod of this kind, with all its wishes given up; the nearest miss first."""
     shape = _last_shape(done, kind)
+    if shape.contradiction is not None:
+        asked = f"the pod's own requirements for the label {shape.contradiction} contradict each other"
+        return (Refusal("", asked, _field(shape, shape.contradiction)),)
     misses = [(_miss(done, t, shape), i, t.name) for i, t in enumerate(done.prepared.templates)]
     misses.sort(key=lambda m: (-m[0][0], m[1]))
     found = [Refusal(name, reason, field) for (_, reason, field), _, name in misses]

@@ -104,6 +104,18 @@ class Wishes(msgspec.Struct, frozen=True):
             return self.strict()
         return Requirements([*self.strict(), *expressions(self.preferred_nodes[0])])
 
+    def contradiction(self) -> str | None:
+        """The label for which the pod's own demands leave no value though one of them needs it, None when there is none.
+
+        Differs: the peer reads `team In [red]` and `team DoesNotExist` together as the latter, and buys a node on which
+        the pod will never run.
+        """
+        parts = [*self._selected(), *(expressions(self.required_terms[0]) if self.required_terms else ())]
+        if self.preferred_nodes:
+            parts += expressions(self.preferred_nodes[0])
+        together = Requirements(parts)
+        return next((p.key for p in parts if not p.forbids and not together.get(p.key)), None)
+
     def alternatives(self) -> tuple[Requirements, ...]:
         """The selector with each required term in turn: the nodes that count for a spread match one of these."""
         if not self.required_terms:
