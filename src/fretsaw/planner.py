@@ -46,8 +46,8 @@ def plan(
 
     catalog: instance types and prices to use as they are; without one the shipped catalog of `region`, adapted to each
     pool's EC2NodeClass. settings: fields of `engine.settings.Settings`, such as `packing="first-fit"`.
-    Objects with errors are left out; look at `manifests.errors` first. Raises UserError for an empty catalog, an unknown
-    region or a setting that does not exist.
+    Objects with errors are left out; look at `manifests.errors` first. Raises UserError for an empty catalog, an
+    unknown region or a setting that does not exist.
     """
     cluster = cluster_of(manifests, catalog, region=region, vm_memory_overhead_percent=vm_memory_overhead_percent)
     started = time.perf_counter()
@@ -188,13 +188,20 @@ def _shipped(document: Document | None, region: str, vm_memory_overhead_percent:
     return instance_types.catalog(region, raw.get("spec"), raw.get("status"), settings=settings)
 
 
+def _gap(price: float, bound: float | None) -> float | None:
+    """How far the price is above the bound, relative; None where there is no bound that says anything."""
+    if bound is None or (not bound and price):
+        return None
+    return round((price - bound) / bound, 9) if bound else 0.0
+
+
 def to_json(answer: Plan, seconds: float = 0.0) -> dict[str, Any]:
     """The plan in the documented JSON shape."""
     bound = answer.bound.usd_per_hour if answer.bound is not None else None
     return {
         "pricePerHour": answer.usd_per_hour,
         "lowerBoundPerHour": bound,
-        "gap": round((answer.usd_per_hour - bound) / bound, 9) if bound else 0.0 if bound == 0 else None,
+        "gap": _gap(answer.usd_per_hour, bound),
         "seconds": round(seconds, 3),
         "packing": answer.packing,
         "firstFitPricePerHour": answer.first_fit_usd_per_hour,

@@ -1,8 +1,8 @@
 """A proven lower bound on the hourly price: no plan that keeps the pools' rules costs less.
 
 The bound has to hold for every such plan, whoever made it, the peer's own included. So it knows less than the packing:
-topology counts only where it caps pods for one node, preferences do not count at all, a pod with wishes may open a node of
-any pool that takes it, limits are ignored, and room on existing nodes and in reservations is free.
+topology counts only where it caps pods for one node, preferences do not count at all, a pod with wishes may open a node
+of any pool that takes it, limits are ignored, and room on existing nodes and in reservations is free.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Packing for cost: the same pods under the same rules on cheaper nodes than first-fit finds.
 
 Pods that no other pod has a say about (*loose* ones) are taken off the nodes that first-fit opened and packed anew by
-solving a covering problem; all others stay where the pass put them, and a second pass that refuses to grow a node beyond
-what the pod would cost alone looks for better places for those. The cheapest of the plans wins; first-fit's own plan is
-one of them, so the answer is never dearer.
+solving a covering problem; all others stay where the pass put them, and a second pass that refuses to grow a node
+beyond what the pod would cost alone looks for better places for those. The cheapest of the plans wins; first-fit's own
+plan is one of them, so the answer is never dearer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Packed(msgspec.Struct, frozen=True):
 
 
 def pack(placed: FirstFit, elapsed: Elapsed) -> Packed:
-    """The cheapest of: the pass's own nodes, the pass with its loose pods packed anew, and the same after a thrifty pass."""
+    """The cheapest of the pass's own nodes, the same with loose pods packed anew, and both after a thrifty pass."""
     best, best_price = (placed, placed.open), _objective(placed, placed.open)
     answers = [repacked(placed, elapsed)]
     known = answers[0][1]
@@ -112,7 +112,7 @@ _Loose = dict[Lot, list[tuple[str, Shape]]]
 
 
 def _taken_off(placed: FirstFit, frozen: set[str]) -> tuple[list[OpenNode], _Loose]:
-    """(the nodes without their loose pods, the loose pods by lot). Nodes with reservations and of `frozen` pools stay whole."""
+    """(the nodes without their loose pods, the loose pods by lot); reserved nodes and `frozen` pools stay whole."""
     kept: list[OpenNode] = []
     loose: _Loose = {}
     lots: dict[tuple[Shape, str], Lot | None] = {}

@@ -65,7 +65,7 @@ def _with_reservation(node: OpenNode) -> Requirements:
 
 
 def _has_ids(node: OpenNode) -> bool:
-    return RESERVATION_ID in node.template.universe.keys()
+    return node.template.universe.carries(RESERVATION_ID)
 
 
 def launches(nodes: Iterable[Node]) -> list[Launch]:

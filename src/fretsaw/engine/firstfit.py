@@ -1,8 +1,8 @@
 """The first-fit pass: each pod to the first place that takes it, in the peer's order.
 
-Existing nodes first, then the nodes opened in this pass (those with fewest pods first), then a new node of the first pool
-that takes the pod; if none does, the pod gives up one wish and starts again. Pods that found no place are tried again as
-long as others still find one.
+Existing nodes first, then the nodes opened in this pass (those with fewest pods first), then a new node of the first
+pool that takes the pod; if none does, the pod gives up one wish and starts again. Pods that found no place are tried
+again as long as others still find one.
 
 What makes it quick: a place that refused a mold for good is never asked again (`Mold.dead`), what other pods allow is a
 bit mask over places, and what a place would become is remembered by requirement sets.
@@ -15,15 +15,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
-from fretsaw.api.node import Taint
-from fretsaw.engine.groups import NODES, OPEN, Group
+from fretsaw.engine.groups import NODES, OPEN
 from fretsaw.engine.places import ExistingNode, Fit, OpenNode
 from fretsaw.engine.prepare import Prepared
 from fretsaw.engine.requests import Amounts
-from fretsaw.engine.requirement import Requirement
-from fretsaw.engine.requirements import HOSTNAME, Conflict, Requirements
+from fretsaw.engine.requirements import Conflict, Requirements
 from fretsaw.engine.reservations import Reservations
 from fretsaw.engine.shape import Kind, Mold, Shape, gpu_count
+from fretsaw.engine.standing import Standing
 from fretsaw.engine.template import Template, min_values_unmet, with_lowered_min_values
 from fretsaw.engine.universe import Bits, bits
 
@@ -58,12 +57,9 @@ class FirstFit:
         self.unplaced: dict[str, Kind] = {}
         self.deferred: set[str] = set()
         self.version = 0
-        self._keys = prepared.topology.keys()
-        self._states: tuple[dict[str, dict[Requirement | None, Bits]], ...] = ({}, {})
-        for key in self._keys:
-            self._states[NODES][key], self._states[OPEN][key] = {}, {}
+        self.standing = Standing(prepared.topology)
         for node in self.nodes:
-            self._note_state(NODES, node.bit, node.requirements)
+            self.standing.enter(NODES, node.bit, node.requirements)
         self._all_nodes = sum(node.bit for node in self.nodes)
         self._on_sale: dict[str, Bits] = {t.name: self._within_limits(t) for t in prepared.templates}
         self._refusals: dict[tuple[Template, Mold], bool] = {}
@@ -134,7 +130,7 @@ class FirstFit:
     def _first_existing(self, shape: Shape) -> tuple[ExistingNode, Requirements] | None:
         if not self.nodes:
             return None
-        allowed = self._allowed(shape, NODES, self._all_nodes & ~shape.mold.dead[NODES])
+        allowed = self.standing.allowed(shape, NODES, self._all_nodes & ~shape.mold.dead[NODES])
         while allowed:
             low = allowed & -allowed
             node = self.nodes[low.bit_length() - 1]
@@ -142,16 +138,16 @@ class FirstFit:
                 shape.mold.dead[NODES] |= low
             else:
                 for base in self._bases(node.requirements.merged(shape.wanted), shape.mold, frozenset()):
-                    for requirements in self.narrowings(shape, NODES, base):
+                    for requirements in self.standing.narrowings(shape, NODES, base):
                         return node, requirements
             allowed ^= low
         return None
 
     def _take_existing(self, node: ExistingNode, requirements: Requirements, shape: Shape, pod: str) -> None:
-        self._forget_state(NODES, node.bit, node.requirements)
+        self.standing.leave(NODES, node.bit, node.requirements)
         node.take(pod, shape.mold, requirements)
-        self._note_state(NODES, node.bit, requirements)
-        self._record(shape, NODES, node.bit, node.hostname, node.taints, requirements)
+        self.standing.enter(NODES, node.bit, requirements)
+        self.standing.record(shape, NODES, node.bit, node.hostname, node.taints, requirements)
 
     # Open nodes
 
@@ -159,7 +155,7 @@ class FirstFit:
         mold = shape.mold
         if not self.open or not mold.on_new_hosts:
             return None
-        allowed = self._allowed(shape, OPEN, ((1 << len(self.open)) - 1) & ~mold.dead[OPEN])
+        allowed = self.standing.allowed(shape, OPEN, ((1 << len(self.open)) - 1) & ~mold.dead[OPEN])
         if not allowed:
             return None
         for level in sorted(self.levels):
@@ -182,8 +178,8 @@ class FirstFit:
     def _in_order(self, level: int, mask: Bits) -> Iterator[OpenNode]:
         """The open nodes of `mask`, all with `level` pods, in the peer's order.
 
-        Nodes with one pod go by age. Above that the node that got its pod last goes first: the peer re-sorts its list by
-        the number of pods before each pod, and a node that moves up comes from in front of those that are there.
+        Nodes with one pod go by age. Above that the node that got its pod last goes first: the peer re-sorts its list
+        by the number of pods before each pod, and a node that moves up comes from in front of those that are there.
         """
         if level == 1:
             yield from (self.open[i] for i in bits(mask))
@@ -211,7 +207,7 @@ class FirstFit:
             if not types & universe.eligible(base):
                 continue
             verdict = ""
-            for requirements in self.narrowings(shape, OPEN, base, universe.well_known):
+            for requirements in self.standing.narrowings(shape, OPEN, base, universe.well_known):
                 left = types & universe.eligible(requirements)
                 found = self._checked(node, left, requirements, lower_min_values) if left else ""
                 if isinstance(found, Fit):
@@ -279,13 +275,13 @@ class FirstFit:
         return bool(asked) and bool(node.pods) and asked + gpu_count(node.used) > settings.max_gpus_per_node
 
     def _take_open(self, node: OpenNode, fit: Fit, shape: Shape, pod: str) -> None:
-        self._forget_state(OPEN, node.bit, node.requirements)
+        self.standing.leave(OPEN, node.bit, node.requirements)
         self._level(node, -1)
         self.reservations.hold(node.held, fit.held)
         node.take(pod, shape, fit)
         self._level(node, +1)
-        self._note_state(OPEN, node.bit, fit.requirements)
-        self._record(shape, OPEN, node.bit, node.hostname, node.template.taints, fit.requirements)
+        self.standing.enter(OPEN, node.bit, fit.requirements)
+        self.standing.record(shape, OPEN, node.bit, node.hostname, node.template.taints, fit.requirements)
 
     def _level(self, node: OpenNode, change: int) -> None:
         count = len(node.pods)
@@ -334,8 +330,8 @@ class FirstFit:
         node.take(pod, shape, fit)
         self._level(node, +1)
         self._charge(node)
-        self._note_state(OPEN, node.bit, fit.requirements)
-        self._record(shape, OPEN, node.bit, node.hostname, template.taints, fit.requirements)
+        self.standing.enter(OPEN, node.bit, fit.requirements)
+        self.standing.record(shape, OPEN, node.bit, node.hostname, template.taints, fit.requirements)
 
     def _charge(self, node: OpenNode) -> None:
         """Charge the pool's limits with the largest type that the new node could become."""
@@ -352,93 +348,6 @@ class FirstFit:
     def _within_limits(self, template: Template) -> Bits:
         """The types of a pool that its limits still allow."""
         return within(template, self.remaining[template.name])
-
-    # What other pods allow
-
-    def _allowed(self, shape: Shape, space: int, places: Bits) -> Bits:
-        """The places of `places` that every topology group of the pod admits for now."""
-        for group in shape.host_groups:
-            places = group.hosts(space, places, matches=shape.matches[group])
-        for key, groups in shape.by_key:
-            if not places:
-                return 0
-            reachable = 0
-            for state, mask in self._states[space][key].items():
-                if mask & places and self._passable(shape, key, groups, state, space):
-                    reachable |= mask
-            places &= reachable
-        return places
-
-    def _passable(
-        self, shape: Shape, key: str, groups: tuple[Group, ...], state: Requirement | None, space: int
-    ) -> bool:
-        wanted = shape.mold.requirements.get(key)
-        for alternative in shape.mold.alternatives:
-            node = state
-            for more in (wanted, alternative.get(key)):
-                if more is not None:
-                    node = more if node is None else node & more
-            if node is None:
-                if space == NODES:
-                    return False
-                node = Requirement(key, complement=True)
-            if node and self._choices(shape, groups, node):
-                return True
-        return False
-
-    def _choices(self, shape: Shape, groups: tuple[Group, ...], node: Requirement) -> tuple[Requirement, ...]:
-        """The ways to narrow `node` that all groups of one key admit."""
-        pod = shape.strict.get(node.key)
-        found: tuple[Requirement, ...] = (node,)
-        for group in groups:
-            options = group.options(matches=shape.matches[group], pod=pod, node=node)
-            found = tuple(both for a in found for o in options if (both := a & o))
-        return found
-
-    def narrowings(
-        self, shape: Shape, space: int, base: Requirements, may_be_absent: frozenset[str] = frozenset()
-    ) -> Iterator[Requirements]:
-        """The requirements that a place with `base` would have, for each choice of domains that topology leaves."""
-        results = [base]
-        for key, groups in shape.by_key:
-            node = base.get(key)
-            if node is None:
-                if space == NODES or key not in may_be_absent:
-                    return
-                node = Requirement(key, complement=True)
-            choices = self._choices(shape, groups, node)
-            results = [r.with_(choice) for r in results for choice in choices]
-        yield from results
-
-    def _record(
-        self,
-        shape: Shape,
-        space: int,
-        bit: Bits,
-        hostname: str,
-        taints: tuple[Taint, ...],
-        requirements: Requirements,
-    ) -> None:
-        """Count the pod in every group that sees it."""
-        for group in shape.counted:
-            node_filter = group.spec.node_filter
-            if not node_filter.trivial and not node_filter.matches(taints, requirements):
-                continue
-            if group.key == HOSTNAME:
-                group.record_host(hostname, space, bit)
-                continue
-            domain = requirements.get(group.key)
-            if domain is None or domain.complement:
-                continue
-            if group.spec.kind == "pod anti-affinity" or len(domain.values) == 1:
-                for value in domain.values:
-                    group.record(value)
-        for group in shape.inverse:
-            if group.key == HOSTNAME:
-                group.record_host(hostname, space, bit)
-            elif (domain := requirements.get(group.key)) is not None and not domain.complement:
-                for value in domain.values:
-                    group.record(value)
 
     # Memories
 
@@ -471,25 +380,9 @@ class FirstFit:
             if base.conflict(alternative, may_be_absent) is None:
                 yield base.merged(alternative)
 
-    def _note_state(self, space: int, bit: Bits, requirements: Requirements) -> None:
-        for key in self._keys:
-            states = self._states[space][key]
-            state = requirements.get(key)
-            states[state] = states.get(state, 0) | bit
-
-    def _forget_state(self, space: int, bit: Bits, requirements: Requirements) -> None:
-        for key in self._keys:
-            states = self._states[space][key]
-            state = requirements.get(key)
-            left = states[state] & ~bit
-            if left:
-                states[state] = left
-            else:
-                del states[state]
-
 
 def within(template: Template, remaining: Mapping[str, int]) -> Bits:
-    """The types of a pool with no more of each limited resource than remains; none at all once the nodes are used up."""
+    """The types of a pool with no more of each limited resource than remains; none once the nodes are used up."""
     types = template.types
     for resource, left in remaining.items():
         if left < 0 or (resource == "nodes" and not left):

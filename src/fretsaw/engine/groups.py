@@ -29,7 +29,7 @@ NODES, OPEN = 0, 1
 
 
 class NodeFilter(msgspec.Struct, frozen=True):
-    """Which nodes count for a spread: those that the pod itself could use, by its affinity and (if asked) its taints."""
+    """Which nodes count for a spread: those that the pod could use, by its affinity and (if asked) its tolerations."""
 
     alternatives: tuple[Requirements, ...] = (EMPTY,)
     tolerations: tuple[Toleration, ...] | None = None
@@ -166,10 +166,8 @@ class Group:
 
     def _spread(self, matches: bool, pod: Requirement | None, node: Requirement) -> tuple[Requirement, ...]:
         minimum = self._minimum(pod)
-        valid: dict[str, int] = {}
-        for domain, count in self.counts.items():
-            if node.has(domain) and count + matches - minimum <= self.max_skew:
-                valid[domain] = count
+        most = self.max_skew + minimum - matches
+        valid = {domain: count for domain, count in self.counts.items() if count <= most and node.has(domain)}
         if not valid:
             return ()
         least = min(valid.values())

@@ -1,8 +1,8 @@
 """From pods and pools to a covering problem: lots of equal pods, and the configurations of nodes that could hold them.
 
-A configuration is concrete (pool, instance type, offerings that the same pods may use), so that pods which fit it one by
-one fit it together as far as labels go. Used twice: for the packing (what may really be built) and for the bound (every
-plan that keeps the pools' rules, the peer's own plans included).
+A configuration is concrete (pool, instance type, offerings that the same pods may use), so that pods which fit it one
+by one fit it together as far as labels go. Used twice: for the packing (what may really be built) and for the bound
+(every plan that keeps the pools' rules, the peer's own plans included).
 """
 
 from __future__ import annotations
@@ -123,9 +123,9 @@ def _openers(lots: Sequence[Lot], template: Template) -> Bits:
 def _kinds_of_nodes(
     template: Template, lots: Sequence[Lot], on_sale: Bits, *, reserved: bool
 ) -> Iterator[tuple[int, Bits, Bits, int]]:
-    """(type, cells, lots that fit by label and taint, price): for each type the sets of cells that the same lots may use.
+    """(type, cells, lots that fit by label and taint, price) for each type and set of cells that the same lots may use.
 
-    Of the cells that the same lots may use only the cheapest price counts.
+    Of the cells of one set only the cheapest price counts.
     """
     universe = template.universe
     reach = [list(reachable(template, lot)) for lot in lots]

@@ -37,7 +37,7 @@ _NO_POOL = Refusal("", "there is no NodePool that could make a node, so nothing 
 
 
 class Prepared:
-    """Everything that a pass starts from. A pass changes the topology's counts and the molds' memories, nothing else."""
+    """Everything that a pass starts from. It changes the topology's counts and the molds' memories, nothing else."""
 
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self.settings = settings
@@ -98,7 +98,7 @@ class Prepared:
         return node
 
     def _daemons_to_come(self, state: StateNode, requirements: Requirements, pods: Iterable[Pod]) -> Amounts:
-        """Requests of the daemon pods that the node will get, less those that run there already; never below nothing."""
+        """Requests of the daemon pods that the node will get, less those that run there already; never below 0."""
         expected = total(
             d.requests
             for d in self._daemons
@@ -162,7 +162,7 @@ class Prepared:
         return list(found.values())
 
     def _queue(self, batch: Sequence[Pod]) -> list[tuple[Kind, str]]:
-        """(kind, pod) in the order of placement: by cpu, then memory, the larger first; then age, uid and input order."""
+        """(kind, pod) in the order of placement: by cpu and memory, the larger first, then age, uid and input order."""
         place = {id(pod): i for i, pod in enumerate(batch)}
         entries = [
             (kind.sort_key, pod.metadata.creation_timestamp or "", pod.metadata.uid, place[id(pod)], pod.key, i)
@@ -297,7 +297,7 @@ def _domains(pools: Iterable[NodePool], universes: Mapping[str, Universe]) -> Do
     for pool in pools:
         universe = universes[pool.metadata.name]
         template = Template(pool, universe, ())
-        for key in universe.keys():
+        for key in universe.label_keys():
             wanted = template.requirements.get(key)
             for value in universe.values_of(key, universe.all):
                 if wanted is None or wanted.has(value):

@@ -4,8 +4,7 @@ A requirement is a set of texts in one of two forms: the listed `values`, or (co
 latter with optional inclusive integer bounds. The form is canonical: equal sets compare equal, whichever operators they
 were written with. `minValues` is not part of the set, but travels with it.
 
-Source: Karpenter v1.14 pkg/scheduling/requirement.go. Differs: the label's absence is an own value of the algebra only in
-`DoesNotExist`, as there.
+Source: Karpenter v1.14 pkg/scheduling/requirement.go.
 """
 
 from __future__ import annotations

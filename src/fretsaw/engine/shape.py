@@ -1,8 +1,8 @@
 """Shapes: all that placement reads of a pod, shared by all equal pods.
 
-A `Kind` is a group of equal pods with its chain of relaxations; a `Shape` is one link of the chain; a `Mold` is the part
-of a shape that only its node's own state can refuse (requests, requirements, taints, ports, volumes), so that a node
-that refused a mold once need never be asked again.
+A `Kind` is a group of equal pods with its chain of relaxations; a `Shape` is one link of the chain; a `Mold` is the
+part of a shape that only its node's own state can refuse (requests, requirements, taints, ports, volumes), so that a
+node that refused a mold once need never be asked again.
 """
 
 from __future__ import annotations

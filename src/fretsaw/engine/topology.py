@@ -24,7 +24,7 @@ NO_SKEW = 2**31 - 1
 
 
 class Domains:
-    """The domains that pools can make: for each label key its values, each with the taints of the pools that make it."""
+    """The domains that pools can make: for each label key its values, each with the taints of its pools."""
 
     def __init__(self) -> None:
         self._values: dict[str, dict[str, list[tuple[Taint, ...]]]] = defaultdict(dict)

@@ -154,7 +154,11 @@ class Universe:
         """The values of label `key` on any of `types`, sorted."""
         return (value for value, mask in sorted(self._values.get(key, {}).items()) if mask & types)
 
-    def keys(self) -> tuple[str, ...]:
+    def carries(self, key: str) -> bool:
+        """Whether any type or offering carries the label `key`."""
+        return key in self._values
+
+    def label_keys(self) -> tuple[str, ...]:
         """The labels that any type or offering carries, sorted."""
         return tuple(sorted(self._values))
 

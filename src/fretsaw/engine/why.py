@@ -97,7 +97,7 @@ def _last_miss(done: FirstFit, template: Template, shape: Shape, base: Requireme
     blocked = _blocking_group(done, shape, bases, universe.well_known)
     if blocked is not None:
         return 6, *blocked
-    narrowed = [n for b in bases for n in done.narrowings(shape, OPEN, b, universe.well_known)] or bases
+    narrowed = [n for b in bases for n in done.standing.narrowings(shape, OPEN, b, universe.well_known)] or bases
     on_sale = [(n, t) for n in narrowed if (t := roomy & universe.eligible(n))]
     if not on_sale:
         return (
@@ -186,7 +186,8 @@ def _limit_text(done: FirstFit, template: Template, roomy: Bits) -> tuple[str, s
             excluded = remaining < 0 or not roomy & ~template.universe.capacity_room.holding(resource, remaining + 1)
         if excluded:
             limit = render(resource, template.limits[resource])
-            text = f"the smallest fitting type exceeds what is left of its limit: {resource} {render(resource, max(remaining, 0))} of {limit}"
+            rest = render(resource, max(remaining, 0))
+            text = f"the smallest fitting type exceeds what is left of its limit: {resource} {rest} of {limit}"
             return text, f"nodepool/{template.name} spec.limits[{resource}]"
     return "every fitting type exceeds one of its limits", f"nodepool/{template.name} spec.limits"
 
@@ -216,7 +217,7 @@ def _blocking_group(
 ) -> tuple[str, str] | None:
     """The topology group that leaves a new node no domain."""
     for base in bases:
-        if next(done.narrowings(shape, OPEN, base, well_known), None) is not None:
+        if next(done.standing.narrowings(shape, OPEN, base, well_known), None) is not None:
             return None
     for base in bases:
         for key, groups in shape.by_key:

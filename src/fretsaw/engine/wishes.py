@@ -105,7 +105,7 @@ class Wishes(msgspec.Struct, frozen=True):
         return Requirements([*self.strict(), *expressions(self.preferred_nodes[0])])
 
     def contradiction(self) -> str | None:
-        """The label for which the pod's own demands leave no value though one of them needs it, None when there is none.
+        """The label for which the pod's own demands leave no value though one needs it, None when there is none.
 
         Differs: the peer reads `team In [red]` and `team DoesNotExist` together as the latter, and buys a node on which
         the pod will never run.
