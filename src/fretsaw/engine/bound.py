@@ -25,6 +25,9 @@ from fretsaw.engine.taints import TOLERATE_PREFERENCES, untolerated
 from fretsaw.engine.universe import NANO, bits
 from fretsaw.engine.wishes import SCHEDULE_ANYWAY
 
+LEAST_SHARE = 0.3
+"""Part of the time budget that the bound gets even when the search has used it all up."""
+
 
 def bound_of(
     placed: FirstFit, *, known: tuple[Covering, int, str] | None, elapsed: Callable[[], float] | None
@@ -43,7 +46,10 @@ def bound_of(
     if known is not None and not free and _same(known[0].problem, problem.problem):
         return Bound(known[1] / NANO, known[2])
     whole = msgspec.structs.replace(problem.problem, free=free, fixed_cost=0, limits=())
-    price, proof = lower_bound(whole, elapsed=elapsed, budget_s=prepared.settings.budget_s)
+    budget = prepared.settings.budget_s
+    if elapsed is not None:
+        budget = max(budget, elapsed() + budget * LEAST_SHARE)
+    price, proof = lower_bound(whole, elapsed=elapsed, budget_s=budget)
     return Bound(price / NANO, proof)
 
 

@@ -27,7 +27,7 @@ from fretsaw.engine.universe import Bits
 
 Elapsed = Callable[[], float] | None
 SECONDS_PER_POD = 2e-4
-"""What one pod of a pass costs at most, to tell without a clock whether a second pass fits the budget."""
+"""What one pod of a pass takes, roughly, to tell without a clock whether a second pass fits the budget."""
 
 
 class Packed(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from fretsaw.engine.covering_round import Nodes, deal, nodes_of, price_of, trim
 from fretsaw.engine.generation import Clock, Generation
 from fretsaw.engine.master import DOLLAR, Integral, choose, round_down
 from fretsaw.engine.patterns import FloatArray, Search, maximal
+from fretsaw.engine.pooled import pooled_bound
 
 GAP = 0.0005  # a plan this close to the bound is good enough
 SPLITS = 10  # cases on node counts
@@ -44,6 +45,8 @@ class Stage:
         self.steps = ["every pattern listed, LP" if root.listed else "column generation, LP"]
         self.mip_nodes = 0
         self.gap = 0.0 if int(self.space.demand.sum()) <= EXACT_PODS else GAP / 4
+        if not root.listed:
+            self._lift(pooled_bound(root.reduced), "resources pooled")
 
     @property
     def bound(self) -> int:

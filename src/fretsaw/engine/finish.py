@@ -17,7 +17,7 @@ from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.settings import Settings
 from fretsaw.engine.shape import gpu_count
 from fretsaw.engine.template import min_values_unmet
-from fretsaw.engine.universe import CAPACITY_TYPE, NANO, RESERVATION_ID, RESERVED, Bits, Universe, bits
+from fretsaw.engine.universe import CAPACITY_TYPE, RESERVATION_ID, RESERVED, Bits, Universe, bits
 
 LISTED = 60
 """Instance types that a Launch lists."""
@@ -37,6 +37,12 @@ class Node(msgspec.Struct, frozen=True):
     def price_nano(self) -> int:
         """The cheapest candidate's price."""
         return self.candidates[0][0]
+
+    @property
+    def price_usd(self) -> float:
+        """The same as the catalog writes it."""
+        _, t, c = self.candidates[0]
+        return self.open.template.universe.cells[c].price_usd[t]
 
 
 def finished(nodes: Iterable[OpenNode], settings: Settings) -> tuple[list[Node], list[OpenNode]]:
@@ -71,15 +77,19 @@ def _has_ids(node: OpenNode) -> bool:
 def launches(nodes: Iterable[Node]) -> list[Launch]:
     """The nodes as values, named after their pool in the order of opening."""
     counts: dict[str, int] = {}
+    listed: dict[tuple[int, int], tuple[Candidate, ...]] = {}
     found = []
     for node in nodes:
         pool = node.open.template.name
         counts[pool] = counts.get(pool, 0) + 1
-        found.append(_launch(node, f"{pool}-{counts[pool]}"))
+        known = (id(node.open.template.universe), id(node.candidates))
+        if known not in listed:
+            listed[known] = _listed(node.open.template.universe, node.candidates)
+        found.append(_launch(node, f"{pool}-{counts[pool]}", listed[known]))
     return found
 
 
-def _launch(node: Node, name: str) -> Launch:
+def _launch(node: Node, name: str, candidates: tuple[Candidate, ...]) -> Launch:
     universe, template = node.open.template.universe, node.open.template
     best = node.candidates[0][1]
     requests = dict(node.open.used)
@@ -87,7 +97,7 @@ def _launch(node: Node, name: str) -> Launch:
     return Launch(
         name=name,
         node_pool=template.name,
-        candidates=tuple(_candidate(universe, c) for c in node.candidates[:LISTED]),
+        candidates=candidates,
         pods=tuple(node.open.pods),
         requirements=node.requirements.texts(),
         requests=tuple(sorted(requests.items())),
@@ -98,10 +108,14 @@ def _launch(node: Node, name: str) -> Launch:
     )
 
 
-def _candidate(universe: Universe, candidate: tuple[int, int, int]) -> Candidate:
-    price, t, c = candidate
-    cell = universe.cells[c]
-    return Candidate(universe.names[t], cell.zone, cell.capacity_type, price / NANO, cell.price_source.get(t, ""))
+def _listed(universe: Universe, candidates: tuple[tuple[int, int, int], ...]) -> tuple[Candidate, ...]:
+    cells, names = universe.cells, universe.names
+    return tuple(
+        Candidate(
+            names[t], cells[c].zone, cells[c].capacity_type, cells[c].price_usd[t], cells[c].price_source.get(t, "")
+        )
+        for _, t, c in candidates[:LISTED]
+    )
 
 
 def _on_demand(node: Node) -> float | None:
@@ -110,4 +124,4 @@ def _on_demand(node: Node) -> float | None:
     free = node.requirements.without(CAPACITY_TYPE, RESERVATION_ID)
     cells = sum(1 << c for c in bits(universe.cells_for(free)) if universe.cells[c].capacity_type == ON_DEMAND)
     found = universe.cheapest_first(node.open.types, cells, 1)
-    return found[0][0] / NANO if found else None
+    return universe.cells[found[0][2]].price_usd[found[0][1]] if found else None

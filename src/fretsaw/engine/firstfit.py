@@ -26,6 +26,8 @@ from fretsaw.engine.standing import Standing
 from fretsaw.engine.template import Template, min_values_unmet, with_lowered_min_values
 from fretsaw.engine.universe import Bits, bits
 
+TRY_S = 2e-5
+"""What it takes to look at one open node for one pod, roughly, in seconds."""
 DEAD = "dead"
 """A place that can never take the mold."""
 DEFERRED = "deferred"
@@ -38,13 +40,16 @@ class FirstFit:
     def __init__(
         self, prepared: Prepared, progress: Callable[[int, int], None] | None = None, *, thrifty: bool = False
     ) -> None:
-        """thrifty: a node is not grown for a pod that would be cheaper on a node of its own."""
+        """thrifty: among the open nodes the one that grows least in price, and none that grows by more than a node of
+        the pod's own would cost; not the peer's order, but often cheaper."""
         prepared.reset()
         self.prepared = prepared
         self.settings = prepared.settings
         self.progress = progress
         self.thrifty = thrifty
         self._alone: dict[Mold, int | None] = {}
+        self._width = max(4, min(64, int(self.settings.budget_s / (TRY_S * max(len(prepared.queue), 1)))))
+        """Open nodes that a thrifty pass compares for one pod: fewer where there are many pods."""
         self.nodes = prepared.existing()
         self.open: list[OpenNode] = []
         self.levels: dict[int, Bits] = {}
@@ -158,22 +163,31 @@ class FirstFit:
         allowed = self.standing.allowed(shape, OPEN, ((1 << len(self.open)) - 1) & ~mold.dead[OPEN])
         if not allowed:
             return None
-        for level in sorted(self.levels):
+        best: tuple[int, OpenNode, Fit] | None = None
+        tries = self._width
+        for level in sorted(self.levels, reverse=self.thrifty):
             mask = self.levels[level] & allowed
             for node in self._in_order(level, mask) if mask else ():
                 if not node.bit & allowed:
                     continue
                 fit = self.fit(node, shape)
                 if isinstance(fit, Fit):
-                    if self.thrifty and self._too_dear(node, fit, mold):
-                        continue
-                    return node, fit
+                    if not self.thrifty:
+                        return node, fit
+                    growth = self._growth(node, fit)
+                    if not growth:
+                        return node, fit
+                    if best is None or growth < best[0]:
+                        best = growth, node, fit
+                    tries -= 1
+                    if not tries:
+                        return self._worth(best, mold)
                 if fit == DEAD:
                     refused = self._refused(node.template, mold)
                     dead = self._template_nodes[node.template] if refused else node.bit
                     mold.dead[OPEN] |= dead
                     allowed &= ~dead
-        return None
+        return self._worth(best, mold) if best is not None else None
 
     def _in_order(self, level: int, mask: Bits) -> Iterator[OpenNode]:
         """The open nodes of `mask`, all with `level` pods, in the peer's order.
@@ -215,15 +229,18 @@ class FirstFit:
                 verdict = found or verdict
         return verdict
 
-    def _too_dear(self, node: OpenNode, fit: Fit, mold: Mold) -> bool:
-        """Whether the node would grow by more than the pod costs on a node of its own."""
+    def _growth(self, node: OpenNode, fit: Fit) -> int:
+        """By how many nano-USD an hour the node's price would grow."""
         universe = node.template.universe
         before = universe.cheapest(node.types, universe.cells_for(node.requirements))
         after = universe.cheapest(fit.types, universe.cells_for(fit.requirements))
-        if before is None or after is None or before == after:
-            return False
+        return (after or 0) - (before or 0)
+
+    def _worth(self, best: tuple[int, OpenNode, Fit], mold: Mold) -> tuple[OpenNode, Fit] | None:
+        """The node that grows least, unless the pod is cheaper on a node of its own."""
+        growth, node, fit = best
         alone = self._price_alone(mold)
-        return alone is not None and after - before > alone + self.settings.node_cost_nano
+        return None if alone is not None and growth > alone + self.settings.node_cost_nano else (node, fit)
 
     def _price_alone(self, mold: Mold) -> int | None:
         """The price of a new node of the first pool that takes the mold, topology aside."""

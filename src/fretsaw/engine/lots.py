@@ -65,7 +65,7 @@ def covering(
     (a relaxation). reserved: whether reserved offerings may be used. capped: whether the settings' caps on pods and
     GPUs for one node hold.
     """
-    lots = tuple(demands)
+    lots = tuple(sorted(demands, key=_order))
     columns = tuple(sorted({resource for lot in lots for resource, _ in lot.requests}))
     groups = sorted({group for lot in lots for group in lot.companions})
     settings = prepared.settings
@@ -79,13 +79,17 @@ def covering(
         for t, cells, allowed, price in _kinds_of_nodes(template, lots, on_sale[template.name], reserved=reserved):
             if not allowed & openers:
                 continue
-            capacity = _capacity(template, t, columns)
+            capacity = (
+                *_capacity(template, t, columns),
+                *(most for _, most in groups),
+                *((cap_gpus,) if cap_gpus else ()),
+            )
             config = Config(
                 price=price,
-                capacity=(*capacity, *(most for _, most in groups), *((cap_gpus,) if cap_gpus else ())),
+                capacity=capacity,
                 allowed=allowed,
                 openers=openers & allowed,
-                cap_items=settings.max_pods_per_node or None if capped else None,
+                cap_items=_cap(settings.max_pods_per_node if capped else 0, capacity, items, allowed),
                 key=f"{template.name} {template.universe.names[t]} {cells:x}",
                 limit_use=tuple(
                     (i, template.universe.capacity[t].get(resource, 0))
@@ -102,6 +106,23 @@ def covering(
         fixed_cost=settings.node_cost_nano,
     )
     return Covering(problem, lots, tuple(meanings), columns)
+
+
+def _order(lot: Lot) -> tuple[object, ...]:
+    """An order of lots that depends on nothing but themselves, so that equal problems are equal."""
+    return lot.requests, [str(a) for a in lot.alternatives], sorted(lot.openers or ()), lot.companions, repr(lot)
+
+
+def _cap(most: int, capacity: Sequence[int], items: Sequence[Item], allowed: Bits) -> int | None:
+    """The cap on pods of one node, None where its resources cap them as tightly anyway."""
+    if not most:
+        return None
+    sizes = [item.size for i, item in enumerate(items) if allowed >> i & 1]
+    for r, room in enumerate(capacity):
+        least = min((size[r] for size in sizes), default=0)
+        if least and room // least <= most:
+            return None
+    return most
 
 
 def _size(lot: Lot, columns: Sequence[str], groups: Sequence[tuple[int, int]], cap_gpus: int) -> tuple[int, ...]:

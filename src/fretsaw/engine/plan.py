@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 
@@ -91,7 +93,7 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def usd_per_hour(self) -> float:
         """Sum of the launches' cheapest prices."""
-        return round(sum(launch.choice.price_usd_per_hour for launch in self.launches), 9)
+        return round(math.fsum(launch.choice.price_usd_per_hour for launch in self.launches), 9)
 
     @property
     def scheduled(self) -> int:

@@ -5,6 +5,7 @@ The main function reads as what happens: prepare, place first-fit, look for chea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from fretsaw.engine.cluster import Cluster
@@ -15,7 +16,6 @@ from fretsaw.engine.places import OpenNode
 from fretsaw.engine.plan import Bound, Filled, Plan, Refusal, Unplaced
 from fretsaw.engine.prepare import Prepared
 from fretsaw.engine.settings import Settings
-from fretsaw.engine.universe import NANO
 from fretsaw.engine.why import refusals
 
 
@@ -37,13 +37,9 @@ def schedule(
     placed.run()
     if settings.packing != "cost":
         return _answer(placed, placed.open)
-    before = _price_nano(placed.open, settings)
+    before = round(math.fsum(node.price_usd for node in finished(placed.open, settings)[0]), 9)
     packed = pack(placed, elapsed)
-    return _answer(packed.placed, packed.nodes, packed.bound, before / NANO)
-
-
-def _price_nano(nodes: Iterable[OpenNode], settings: Settings) -> int:
-    return sum(n.price_nano for n in finished(nodes, settings)[0])
+    return _answer(packed.placed, packed.nodes, packed.bound, before)
 
 
 def _answer(

@@ -9,8 +9,11 @@ Everything is immutable after construction but for the memories of answers alrea
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from functools import lru_cache
 from itertools import islice
 
 import msgspec
@@ -48,6 +51,9 @@ class Cell(msgspec.Struct, frozen=True):
     labels: tuple[tuple[str, str], ...]
     on_sale: Bits
     price_nano: Mapping[int, int]
+    """Whole nano-USD an hour, rounded down: what is proven with them holds for the prices themselves."""
+    price_usd: Mapping[int, float]
+    """The same as the catalog writes them."""
     price_source: Mapping[int, str]
     reservation_capacity: int | None = None
 
@@ -283,7 +289,7 @@ _CellKey = tuple[str, str, tuple[tuple[str, str], ...]]
 def _cells(catalog: Catalog) -> tuple[Cell, ...]:
     """Offerings gathered by their labels, ordered by zone, capacity type and labels."""
     on_sale: dict[_CellKey, Bits] = {}
-    prices: dict[_CellKey, dict[int, int]] = {}
+    prices: dict[_CellKey, dict[int, float]] = {}
     sources: dict[_CellKey, dict[int, str]] = {}
     left: dict[_CellKey, int] = {}
     for t, instance_type in enumerate(catalog.instance_types):
@@ -294,11 +300,24 @@ def _cells(catalog: Catalog) -> tuple[Cell, ...]:
                 left[key] = min(left.get(key, o.reservation_capacity), o.reservation_capacity)
             if not o.available:
                 continue
-            price = round(o.price * NANO)
             on_sale[key] |= 1 << t
-            if price < prices.setdefault(key, {}).get(t, price + 1):
-                prices[key][t] = price
+            if o.price < prices.setdefault(key, {}).get(t, math.inf):
+                prices[key][t] = o.price
                 sources.setdefault(key, {})[t] = o.price_source
     return tuple(
-        Cell(*key, on_sale[key], prices.get(key, {}), sources.get(key, {}), left.get(key)) for key in sorted(on_sale)
+        Cell(
+            *key,
+            on_sale[key],
+            {t: nano_usd(price) for t, price in prices.get(key, {}).items()},
+            prices.get(key, {}),
+            sources.get(key, {}),
+            left.get(key),
+        )
+        for key in sorted(on_sale)
     )
+
+
+@lru_cache(maxsize=65536)
+def nano_usd(price: float) -> int:
+    """A price in USD as whole nano-USD, rounded down from its decimal text."""
+    return int(Decimal(repr(price)) * NANO)
