@@ -40,18 +40,22 @@ def plan(
     region: str = "us-east-1",
     vm_memory_overhead_percent: float = 0.075,
     progress: Callable[[int, int], None] | None = None,
+    explain: str | None = None,
     **settings: Any,
 ) -> Plan:
     """Decide which nodes to buy for the pods of `manifests`, at the lowest price that the search finds.
 
     catalog: instance types and prices to use as they are; without one the shipped catalog of `region`, adapted to each
-    pool's EC2NodeClass. settings: fields of `engine.settings.Settings`, such as `packing="first-fit"`.
+    pool's EC2NodeClass. explain: `namespace/name` of a pod; `Plan.explanation` is then about it. settings: fields of
+    `engine.settings.Settings`, such as `packing="first-fit"`.
     Objects with errors are left out; look at `manifests.errors` first. Raises UserError for an empty catalog, an
     unknown region or a setting that does not exist.
     """
     cluster = cluster_of(manifests, catalog, region=region, vm_memory_overhead_percent=vm_memory_overhead_percent)
     started = time.perf_counter()
-    return schedule(cluster, _settings(settings), elapsed=lambda: time.perf_counter() - started, progress=progress)
+    return schedule(
+        cluster, _settings(settings), elapsed=lambda: time.perf_counter() - started, progress=progress, explain=explain
+    )
 
 
 def plan_objects(

@@ -9,10 +9,11 @@ from rich.text import Text
 
 from fretsaw.cli.render import paragraph, usd
 from fretsaw.cli.view import counted, named, natural
-from fretsaw.engine.plan import Launch, Plan, Refusal
+from fretsaw.engine.plan import Explanation, Launch, Plan, Refusal
 from fretsaw.errors import UserError
 
 SHOWN_TYPES = 12
+SHOWN_CHOICES = 5
 
 
 def explain(out: Console, plan: Plan, pod: str) -> None:
@@ -24,6 +25,8 @@ def explain(out: Console, plan: Plan, pod: str) -> None:
     for launch in plan.launches:
         if wanted in launch.pods:
             _launched(out, wanted, launch)
+            if plan.explanation is not None:
+                _reasons(out, plan.explanation, launch)
             return
     for node in plan.filled:
         if wanted in node.pods:
@@ -58,6 +61,28 @@ def _launched(out: Console, pod: str, launch: Launch) -> None:
         for title, line in [(label, first), *(("", line) for line in rest)]:
             line.rstrip()
             _say(out, Text.assemble("  ", (f"{title:<11}", "dim"), "  ", line))
+
+
+OUTCOMES = {"chosen": "took it", "refused": "refused it", "shared": "was passed over", "behind": "comes later"}
+
+
+def _reasons(out: Console, why: Explanation, launch: Launch) -> None:
+    """The pools in the order in which they are tried, the dearer choices, and what would change the choice."""
+    _say(out, Text("  the pools, in the order in which they are tried:", style="dim"))
+    for verdict in why.verdicts:
+        text = Text.assemble((f"nodepool/{verdict.node_pool}", "bold"), f" (weight {verdict.weight}) ")
+        text.append(OUTCOMES[verdict.outcome])
+        if verdict.reason:
+            text.append(f": {verdict.reason}")
+        paragraph(out, text, indent=4)
+    _say(out, Text("  the choices, cheapest first:", style="dim"))
+    for number, candidate in enumerate(launch.candidates[:SHOWN_CHOICES]):
+        offering = f"{candidate.instance_type} {candidate.capacity_type} {candidate.zone}"
+        paragraph(out, Text(f"{number + 1}. {offering} {usd(candidate.price_usd_per_hour)}/h"), indent=4)
+    if why.changes:
+        _say(out, Text("  what would change the choice:", style="dim"))
+        for change in why.changes:
+            paragraph(out, Text(f"- {change}"), indent=4)
 
 
 def _waits(out: Console, pod: str, refusals: tuple[Refusal, ...]) -> None:

@@ -80,7 +80,7 @@ def plan(
         progress("reading manifests")
         manifests = planner.load(sources)
         usable = any(not document.has_errors for document in manifests.documents)
-        answer, seconds = _answer(manifests, catalog, given, progress) if usable else (None, 0.0)
+        answer, seconds = _answer(manifests, catalog, given, progress, explained) if usable else (None, 0.0)
     _tell_problems(manifests)
     if answer is None:
         return errors.WRONG_INPUT
@@ -111,7 +111,7 @@ def _uncollected() -> Iterator[None]:
 
 
 def _answer(
-    manifests: Manifests, catalog: Catalog | None, given: dict[str, Any], progress: Progress
+    manifests: Manifests, catalog: Catalog | None, given: dict[str, Any], progress: Progress, explained: str | None
 ) -> tuple[Plan, float]:
     """(the plan, the seconds it took)."""
     from fretsaw import planner
@@ -121,7 +121,8 @@ def _answer(
 
     progress("planning")
     started = time.perf_counter()
-    answer = planner.plan(manifests, catalog, progress=placed, **settings(given))
+    asked = explained if not explained or "/" in explained else f"default/{explained}"
+    answer = planner.plan(manifests, catalog, progress=placed, explain=asked, **settings(given))
     return answer, time.perf_counter() - started
 
 

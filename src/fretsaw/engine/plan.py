@@ -76,6 +76,27 @@ class Bound(msgspec.Struct, frozen=True):
     proof: str = ""
 
 
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of one NodePool for one pod."""
+
+    node_pool: str
+    weight: int
+    outcome: str
+    """`chosen`, `refused`, `shared` (the pod rides on a node of another pool though this one would take it) or
+    `behind` (it would take the pod, but a pool before it does)."""
+    reason: str = ""
+    field: str = ""
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why one pod is where it is: the pools in the order in which they were tried, and what would change the choice."""
+
+    pod: str
+    verdicts: tuple[Verdict, ...]
+    changes: tuple[str, ...] = ()
+    """One sentence each: a counterfactual with its price."""
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What to buy, where each pod goes, what stays pending, and how good that is."""
 
@@ -89,6 +110,8 @@ class Plan(msgspec.Struct, frozen=True):
     first_fit_usd_per_hour: float | None = None
     """What `--packing first-fit` would have paid; None where that was not computed."""
     notes: tuple[str, ...] = ()
+    explanation: Explanation | None = None
+    """Of the one pod that was asked about; None where none was."""
 
     @property
     def usd_per_hour(self) -> float:

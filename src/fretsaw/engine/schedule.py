@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from fretsaw.engine.cluster import Cluster
 from fretsaw.engine.cost import pack
+from fretsaw.engine.explain import explanation
 from fretsaw.engine.finish import finished, launches
 from fretsaw.engine.firstfit import FirstFit
 from fretsaw.engine.places import OpenNode
@@ -25,25 +26,30 @@ def schedule(
     *,
     elapsed: Callable[[], float] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    explain: str | None = None,
 ) -> Plan:
     """Decide which nodes to buy for the pods that wait, and where each pod goes.
 
     elapsed: seconds since the pass began, for the time budget of the search; None: the budget is not looked at.
-    progress: called now and then with (pods placed, pods in all).
+    progress: called now and then with (pods placed, pods in all). explain: `namespace/name` of a pod to explain.
     """
     settings = settings or Settings()
     prepared = Prepared(cluster, settings)
     placed = FirstFit(prepared, progress)
     placed.run()
     if settings.packing != "cost":
-        return _answer(placed, placed.open)
+        return _answer(placed, placed.open, explain=explain)
     before = round(math.fsum(node.price_usd for node in finished(placed.open, settings)[0]), 9)
     packed = pack(placed, elapsed)
-    return _answer(packed.placed, packed.nodes, packed.bound, before)
+    return _answer(packed.placed, packed.nodes, packed.bound, before, explain)
 
 
 def _answer(
-    placed: FirstFit, opened: Iterable[OpenNode], bound: Bound | None = None, first_fit: float | None = None
+    placed: FirstFit,
+    opened: Iterable[OpenNode],
+    bound: Bound | None = None,
+    first_fit: float | None = None,
+    explain: str | None = None,
 ) -> Plan:
     """The plan of a finished pass."""
     prepared, virtual = placed.prepared, placed.prepared.virtual
@@ -58,6 +64,7 @@ def _answer(
         bound=bound,
         first_fit_usd_per_hour=first_fit,
         notes=tuple(prepared.notes),
+        explanation=explanation(placed, nodes, explain) if explain else None,
     )
 
 

@@ -24,15 +24,16 @@ from fretsaw.engine.universe import CAPACITY_TYPE, ZONE, Bits
 
 _Miss = tuple[int, str, str]
 """(how many hurdles were cleared, reason, field)."""
+NO_MISS: _Miss = (9, "no place at the moment", "")
 
 
 def refusals(done: FirstFit, kind: Kind) -> tuple[Refusal, ...]:
     """Why each pool refused a pod of this kind, with all its wishes given up; the nearest miss first."""
-    shape = _last_shape(done, kind)
+    shape = last_shape(done, kind)
     if shape.contradiction is not None:
         asked = f"the pod's own requirements for the label {shape.contradiction} contradict each other"
         return (Refusal("", asked, _field(shape, shape.contradiction)),)
-    misses = [(_miss(done, t, shape), i, t.name) for i, t in enumerate(done.prepared.templates)]
+    misses = [(miss(done, t, shape), i, t.name) for i, t in enumerate(done.prepared.templates)]
     misses.sort(key=lambda m: (-m[0][0], m[1]))
     found = [Refusal(name, reason, field) for (_, reason, field), _, name in misses]
     unusable = sorted(done.prepared.unusable.items())
@@ -40,19 +41,25 @@ def refusals(done: FirstFit, kind: Kind) -> tuple[Refusal, ...]:
     return tuple(found) or (Refusal("", "there is no NodePool that could make a node for it", "nodepool"),)
 
 
-def _last_shape(done: FirstFit, kind: Kind) -> Shape:
+def last_shape(done: FirstFit, kind: Kind) -> Shape:
     depth = len(kind.chain)
     while done.prepared.shape(kind, depth) is not None:
         depth += 1
     return kind.chain[-1]
 
 
-def _miss(done: FirstFit, template: Template, shape: Shape) -> _Miss:
+def miss(done: FirstFit, template: Template, shape: Shape) -> _Miss:
     """The first hurdle that a new node of this pool fails for the pod."""
-    mold, universe = shape.mold, template.universe
-    taint = untolerated(template.taints, mold.tolerations)
+    taint = untolerated(template.taints, shape.mold.tolerations)
     if taint is not None:
-        return 0, f"taint {taint} not tolerated", "pod spec.tolerations"
+        nearest = _miss_of_a_tolerant_pod(done, template, shape) == NO_MISS
+        return 8 if nearest else 0, f"taint {taint} not tolerated", "pod spec.tolerations"
+    return _miss_of_a_tolerant_pod(done, template, shape)
+
+
+def _miss_of_a_tolerant_pod(done: FirstFit, template: Template, shape: Shape) -> _Miss:
+    """The first hurdle behind the taints."""
+    mold, universe = shape.mold, template.universe
     conflict = template.requirements.conflict(mold.requirements, universe.well_known)
     if conflict is not None:
         return 1, _conflict_text(conflict, universe.well_known), _field(shape, conflict.key)
@@ -113,7 +120,7 @@ def _last_miss(done: FirstFit, template: Template, shape: Shape, base: Requireme
             return 8, text, f"nodepool/{template.name} spec.template.spec.requirements[{key}].minValues"
     if done.fit(node, shape) == DEFERRED:
         return 9, NONE_LEFT, "the reservation's size, or wait until one is free"
-    return 9, "no place at the moment", f"nodepool/{template.name}"
+    return NO_MISS
 
 
 def _conflict_text(conflict: Conflict, well_known: frozenset[str]) -> str:
