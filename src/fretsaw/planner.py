@@ -19,7 +19,7 @@ from fretsaw.api import admission
 from fretsaw.api.catalog import Catalog
 from fretsaw.api.document import Document
 from fretsaw.api.expand import expand
-from fretsaw.api.manifest import Manifests, load
+from fretsaw.api.manifest import Manifests, load, no_collection
 from fretsaw.api.nodepool import NodePool
 from fretsaw.api.yamltext import Chunk
 from fretsaw.engine.cluster import Cluster
@@ -53,9 +53,14 @@ def plan(
     """
     cluster = cluster_of(manifests, catalog, region=region, vm_memory_overhead_percent=vm_memory_overhead_percent)
     started = time.perf_counter()
-    return schedule(
-        cluster, _settings(settings), elapsed=lambda: time.perf_counter() - started, progress=progress, explain=explain
-    )
+    with no_collection():
+        return schedule(
+            cluster,
+            _settings(settings),
+            elapsed=lambda: time.perf_counter() - started,
+            progress=progress,
+            explain=explain,
+        )
 
 
 def plan_objects(
@@ -70,7 +75,8 @@ def plan_objects(
     known = catalog if isinstance(catalog, Catalog) else msgspec.convert(catalog, Catalog)
     cluster = cluster_of(from_objects(objects), known)
     started = time.perf_counter()
-    answer = schedule(cluster, _settings(settings), elapsed=lambda: time.perf_counter() - started)
+    with no_collection():
+        answer = schedule(cluster, _settings(settings), elapsed=lambda: time.perf_counter() - started)
     return to_json(answer, time.perf_counter() - started)
 
 

@@ -26,7 +26,7 @@ from fretsaw.engine.template import Template
 from fretsaw.engine.universe import Bits
 
 Elapsed = Callable[[], float] | None
-SECONDS_PER_POD = 2e-4
+SECONDS_PER_POD = 1e-4
 """What one pod of a pass takes, roughly, to tell without a clock whether a second pass fits the budget."""
 
 

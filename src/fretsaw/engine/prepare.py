@@ -63,7 +63,7 @@ class Prepared:
         self.refused: list[Unplaced] = []
         self.virtual: frozenset[str] = frozenset()
         batch = self._batch(cluster)
-        self.kinds = self._kinds(batch)
+        self.kinds = self._plannable(self._kinds(batch))
         for kind in self.kinds:
             kind.owned = self.topology.own(
                 Wishes.of(kind.sample.spec, respect_preferences=settings.respect_preferences),
@@ -127,17 +127,24 @@ class Prepared:
             for p in self._by_node.get(name, [])
             if is_leaving(p, cluster.disruption_budgets)
         ]
-        batch = []
-        for pod in cluster.pods:
-            if is_pending(pod):
-                why = refusal(pod, self.storage, self._selectable) if self.any_pool else _NO_POOL
-                if why is None:
-                    batch.append(pod)
-                else:
-                    self.refused.append(Unplaced(pod.key, (why,)))
+        pending = [pod for pod in cluster.pods if is_pending(pod)]
         virtual = buffer_pods(cluster)
         self.virtual = frozenset(p.key for p in virtual)
-        return [*batch, *leaving, *virtual]
+        return [*pending, *leaving, *virtual]
+
+    def _plannable(self, kinds: Iterable[Kind]) -> list[Kind]:
+        """The kinds that a pool could take; pods of the others are refused, each with the reason."""
+        found = []
+        for kind in kinds:
+            leaves = kind.sample.spec.node_name or kind.sample.key in self.virtual
+            why = (
+                None if leaves else refusal(kind.sample, self.storage, self._selectable) if self.any_pool else _NO_POOL
+            )
+            if why is None:
+                found.append(kind)
+            else:
+                self.refused.extend(Unplaced(pod.key, (why,)) for pod in kind.pods)
+        return found
 
     def _kinds(self, batch: Iterable[Pod]) -> list[Kind]:
         """The batch in groups of equal pods, in the order in which they first appear."""
