@@ -1,7 +1,9 @@
 """What a plain YAML scalar means to kubectl: YAML 1.1 as sigs.k8s.io/yaml (go-yaml v2) reads it.
 
-So `yes`, `no`, `on`, `off`, `y` and `n` are booleans, `0644` is octal and dates stay text, exactly as an API server
-would receive them; a reader that kept `on` as text would accept what the server refuses.
+So `yes`, `no`, `on` and `off` are booleans, `0644` is octal and dates stay text, as an API server would receive them; a
+reader that kept `on` as text would accept what the server refuses.
+Differs: single letters (`y`, `n`) stay text. Other writers of YAML leave them unquoted and mean the letter, which is a
+common label value, and no field of ours could hold the boolean in its place.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ import re
 from typing import Final
 
 _WORDS: Final[dict[str, bool | None]] = {
-    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
-    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
+    **dict.fromkeys(("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(("no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
 }
 _NUMERIC_START: Final = frozenset("+-.0123456789")

@@ -8,6 +8,7 @@ later types once one type failed it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 
 import msgspec
 
@@ -240,8 +241,10 @@ def _unusable(template: Template, settings: Settings) -> str:
         culprit = next((r for r in template.requirements if not universe.satisfying(r)), None)
         if culprit is not None:
             values = list(universe.values_of(culprit.key, universe.all))
-            there = f"; there are: {', '.join(values[:8])}" if values else ""
-            return f"no instance type of the catalog has {culprit}{there}"
+            near = [m for v in sorted(culprit.values) for m in get_close_matches(v, values, n=1, cutoff=0.6)]
+            there = f"; there are: {', '.join(values[:8])}{' …' if len(values) > 8 else ''}" if values else ""
+            hint = f" (did you mean {near[0]}?)" if near and not culprit.complement else ""
+            return f"no instance type of the catalog has {culprit}{hint}{there}"
         return "its requirements together leave no instance type of the catalog"
     if not template.types:
         return "no instance type that meets its requirements is on sale"

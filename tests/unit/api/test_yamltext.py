@@ -21,7 +21,8 @@ def read(text):
     [
         ("yes", True),
         ("on", True),
-        ("y", True),
+        ("y", "y"),
+        ("N", "N"),
         ("No", False),
         ("off", False),
         ("true", True),
