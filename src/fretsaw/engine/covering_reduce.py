@@ -131,9 +131,11 @@ class _Node:
         return cls(index, c.key, c.price, capacity, c.allowed, c.openers, used, tuple(sorted(set(c.exclusive))))
 
     def with_uses(self, uses: tuple[tuple[int, int], ...]) -> _Node:
+        """The same node with other limit rows."""
         return _Node(self.config, self.key, self.price, self.capacity, self.allowed, self.openers, uses, self.exclusive)
 
     def changed(self, capacity: tuple[int, ...], allowed: int, openers: int, exclusive: tuple[int, ...]) -> _Node:
+        """The same node with another capacity and other masks."""
         return _Node(self.config, self.key, self.price, capacity, allowed, openers, self.uses, exclusive)
 
 

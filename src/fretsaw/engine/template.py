@@ -15,7 +15,7 @@ import msgspec
 from fretsaw.api.affinity import Toleration
 from fretsaw.api.labels import NODEPOOL, normalize
 from fretsaw.api.nodepool import NodePool
-from fretsaw.api.pod import Pod, PodSpec
+from fretsaw.api.pod import Pod
 from fretsaw.api.resources import units
 from fretsaw.api.workload import DaemonSet
 from fretsaw.engine.ports import HostPort, clash, host_ports
@@ -44,7 +44,10 @@ class Daemon(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, daemon_set: DaemonSet, pods: Iterable[Pod]) -> Daemon:
-        """The newest pod that runs for the set, with the set's own node affinity; else one from its template."""
+        """The newest pod that runs for the set, with the set's own node affinity; else one from its template.
+
+        The API's defaults (a request for each limit) are expected to be filled in.
+        """
         namespace = daemon_set.metadata.namespace or "default"
         running = [
             p
@@ -54,7 +57,7 @@ class Daemon(msgspec.Struct, frozen=True):
         ]
         newest = max(running, key=lambda p: (p.metadata.creation_timestamp or "", p.metadata.name), default=None)
         template = daemon_set.spec.template.spec
-        spec = newest.spec if newest is not None else _with_limits(template)
+        spec = newest.spec if newest is not None else template
         own = Wishes.of(spec, respect_preferences=False)
         terms = Wishes.of(template, respect_preferences=False).required_terms
         return cls(
@@ -69,22 +72,6 @@ class Daemon(msgspec.Struct, frozen=True):
     def tolerations(self) -> tuple[Toleration, ...]:
         """Its own, and every PreferNoSchedule taint: a daemon pod does not respect preferences."""
         return (*self.wishes.tolerations, TOLERATE_PREFERENCES)
-
-
-def _with_limits(spec: PodSpec) -> PodSpec:
-    """Requests that are missing take the limit's value, as the API server does for pods."""
-
-    def filled(container: object) -> object:
-        resources = container.resources  # type: ignore[attr-defined]
-        merged = {**resources.limits, **resources.requests}
-        return msgspec.structs.replace(
-            container,  # type: ignore[type-var]
-            resources=msgspec.structs.replace(resources, requests=merged),
-        )
-
-    return msgspec.structs.replace(
-        spec, containers=tuple(map(filled, spec.containers)), init_containers=tuple(map(filled, spec.init_containers))
-    )
 
 
 class Template:

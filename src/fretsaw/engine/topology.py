@@ -6,7 +6,7 @@ Source: Karpenter v1.14 pkg/controllers/provisioning/scheduling topology.go.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -88,18 +88,40 @@ class Owned(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(self.by_constraint[id(constraint)] for constraint in left))
 
 
+class GroupSet:
+    """Groups by their key, filed under one of their exact labels: a pod is not held against every group."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[GroupKey, Group] = {}
+        self._by_label: dict[tuple[str, str], list[Group]] = {}
+        self._others: list[Group] = []
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self._by_key.values())
+
+    def of(self, spec: GroupKey, selector: LabelSelector | None) -> Group:
+        """The group of this key, made where it is new."""
+        group = self._by_key.get(spec)
+        if group is None:
+            group = self._by_key[spec] = Group(spec, selector, len(self._by_key))
+            where = self._by_label.setdefault(spec.labels[0], []) if spec.labels else self._others
+            where.append(group)
+        return group
+
+    def selecting(self, namespace: str, labels: Mapping[str, str]) -> tuple[Group, ...]:
+        """The groups that count a pod with these labels."""
+        filed = [g for pair in sorted(labels.items()) for g in self._by_label.get(pair, ())]
+        return tuple(g for g in (*filed, *self._others) if g.selects(namespace, labels))
+
+
 class Topology:
     """Every group of the pass. Call `own` for all pods first, then `count_running`, then schedule."""
 
     def __init__(self, domains: Domains, namespaces: Iterable[Namespace]) -> None:
         self._domains = domains
         self._namespaces = tuple((n.metadata.name, n.metadata.labels) for n in namespaces)
-        self._groups: dict[GroupKey, Group] = {}
-        self._inverse: dict[GroupKey, Group] = {}
-        self._index: dict[tuple[str, str], list[Group]] = {}
-        self._unindexed: list[Group] = []
-        self._inverse_index: dict[tuple[str, str], list[Group]] = {}
-        self._inverse_unindexed: list[Group] = []
+        self._groups = GroupSet()
+        self._inverse = GroupSet()
         self._saved: list[tuple[Group, tuple[dict[str, int], bool, list[int], list[int], list[int]]]] = []
 
     def own(self, wishes: Wishes, namespace: str, labels: Mapping[str, str]) -> Owned:
@@ -114,17 +136,17 @@ class Topology:
 
     def selecting(self, namespace: str, labels: Mapping[str, str]) -> tuple[Group, ...]:
         """The groups that count a pod with these labels."""
-        return _matching(self._index, self._unindexed, namespace, labels)
+        return self._groups.selecting(namespace, labels)
 
     def shunning(self, namespace: str, labels: Mapping[str, str]) -> tuple[Group, ...]:
         """The groups of pods that want no pod with these labels near them."""
-        return _matching(self._inverse_index, self._inverse_unindexed, namespace, labels)
+        return self._inverse.selecting(namespace, labels)
 
     def count_running(self, pods: Iterable[Running], hosts: Iterable[Host]) -> None:
         """Register the nodes' domains and count the pods that have a node already."""
         by_name = {host.name: host for host in hosts}
         targets = [host for _, host in sorted(by_name.items()) if host.target]
-        for group in self._groups.values():
+        for group in self._groups:
             for host in targets:
                 if group.key in host.labels and group.spec.node_filter.matches(host.taints, host.requirements):
                     group.register(host.labels[group.key])
@@ -132,7 +154,7 @@ class Topology:
             where = by_name.get(pod.node)
             if where is not None:
                 self._count(pod, where)
-        self._saved = [(g, g.saved()) for g in (*self._groups.values(), *self._inverse.values())]
+        self._saved = [(g, g.saved()) for g in (*self._groups, *self._inverse)]
 
     def reset(self) -> None:
         """Count only the pods that ran before the pass."""
@@ -141,7 +163,7 @@ class Topology:
 
     def keys(self) -> tuple[str, ...]:
         """The topology keys in use, apart from the host name, sorted."""
-        used = {g.key for g in (*self._groups.values(), *self._inverse.values())}
+        used = {g.key for g in (*self._groups, *self._inverse)}
         return tuple(sorted(used - {HOSTNAME}))
 
     def _count(self, pod: Running, host: Host) -> None:
@@ -157,7 +179,7 @@ class Topology:
     def _counting(self, pod: Running) -> Iterable[Group]:
         """Groups that count a running pod; without a selector all pods of the namespace count, as with the peer."""
         yield from self.selecting(pod.namespace, pod.labels)
-        for group in self._unindexed:
+        for group in self._groups:
             if group.spec.selects_nothing and pod.namespace in group.spec.namespaces:
                 yield group
 
@@ -170,7 +192,7 @@ class Topology:
             tolerations=wishes.tolerations if honor_taints else None,
         )
         selector = _with_label_keys(constraint.label_selector, constraint.match_label_keys, labels)
-        return self._group(
+        spec = self._spec(
             SPREAD,
             constraint.topology_key,
             frozenset((namespace,)),
@@ -180,38 +202,18 @@ class Topology:
             constraint.min_domains,
             node_filter,
         )
+        return self._groups.of(spec, selector)
 
     def _term(self, kind: str, term: PodAffinityTerm, tolerations: Sequence[Toleration], namespace: str) -> Group:
-        spaces = self._spaces(term, namespace)
-        return self._group(kind, term.topology_key, spaces, term.label_selector, tolerations)
+        return self._groups.of(self._term_spec(kind, term, tolerations, namespace), term.label_selector)
 
     def _inverse_term(self, term: PodAffinityTerm, tolerations: Sequence[Toleration], namespace: str) -> Group:
-        spec = self._spec(
-            ANTI_AFFINITY, term.topology_key, self._spaces(term, namespace), term.label_selector, tolerations
-        )
-        group = self._inverse.get(spec)
-        if group is None:
-            group = self._inverse[spec] = Group(spec, term.label_selector, len(self._inverse))
-            _index(self._inverse_index, self._inverse_unindexed, group)
-        return group
+        return self._inverse.of(self._term_spec(ANTI_AFFINITY, term, tolerations, namespace), term.label_selector)
 
-    def _group(
-        self,
-        kind: str,
-        key: str,
-        namespaces: frozenset[str],
-        selector: LabelSelector | None,
-        tolerations: Sequence[Toleration] | None,
-        max_skew: int = NO_SKEW,
-        min_domains: int | None = None,
-        node_filter: NodeFilter = EVERY_NODE,
-    ) -> Group:
-        spec = self._spec(kind, key, namespaces, selector, tolerations, max_skew, min_domains, node_filter)
-        group = self._groups.get(spec)
-        if group is None:
-            group = self._groups[spec] = Group(spec, selector, len(self._groups))
-            _index(self._index, self._unindexed, group)
-        return group
+    def _term_spec(
+        self, kind: str, term: PodAffinityTerm, tolerations: Sequence[Toleration], namespace: str
+    ) -> GroupKey:
+        return self._spec(kind, term.topology_key, self._spaces(term, namespace), term.label_selector, tolerations)
 
     def _spec(
         self,
@@ -254,22 +256,6 @@ def _with_label_keys(
     if selector is None or not added:
         return selector
     return LabelSelector(selector.match_labels, (*selector.match_expressions, *added))
-
-
-def _index(index: dict[tuple[str, str], list[Group]], rest: list[Group], group: Group) -> None:
-    """File a group under one of its exact labels, so that a pod need not be held against every group."""
-    if group.spec.labels:
-        index.setdefault(group.spec.labels[0], []).append(group)
-    else:
-        rest.append(group)
-
-
-def _matching(
-    index: dict[tuple[str, str], list[Group]], rest: Iterable[Group], namespace: str, labels: Mapping[str, str]
-) -> tuple[Group, ...]:
-    found = [g for pair in sorted(labels.items()) for g in index.get(pair, ()) if g.selects(namespace, labels)]
-    found.extend(g for g in rest if g.selects(namespace, labels))
-    return tuple(found)
 
 
 def _record(group: Group, host: Host) -> None:

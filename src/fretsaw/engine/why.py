@@ -42,6 +42,7 @@ def refusals(done: FirstFit, kind: Kind) -> tuple[Refusal, ...]:
 
 
 def last_shape(done: FirstFit, kind: Kind) -> Shape:
+    """The kind's shape with every wish given up."""
     depth = len(kind.chain)
     while done.prepared.shape(kind, depth) is not None:
         depth += 1

@@ -49,10 +49,12 @@ class Row(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def family(self) -> str:
+        """The text before the dot."""
         return self.name.partition(".")[0]
 
     @property
     def accelerated(self) -> bool:
+        """Whether it has GPUs or other accelerators."""
         return bool(self.device) or self.devices > 0
 
     @property
@@ -64,6 +66,7 @@ class Row(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def facts(self) -> facts.DeviceFacts | None:
+        """What is known of its device beyond EC2's own data."""
         return facts.device(self.device, self.device_mib) if self.device else None
 
     @property
@@ -73,6 +76,7 @@ class Row(msgspec.Struct, frozen=True, dict=True):
         return max(sold, (self.device_mib or 0) / 1024)
 
     def price(self, capacity: CapacityType) -> float | None:
+        """The cheapest price for a capacity type in USD an hour, None where there is none."""
         return self.spot if capacity == "spot" else self.on_demand
 
     def per_device(self, capacity: CapacityType) -> float | None:

@@ -61,10 +61,12 @@ class NodeClassView:
 
     @property
     def windows(self) -> bool:
+        """Whether the images are Windows."""
         return self.family.startswith("Windows")
 
     @property
     def windows_build(self) -> str | None:
+        """The build number of Windows images, None for others."""
         return _WINDOWS_BUILDS.get(self.family)
 
     @property
@@ -79,10 +81,12 @@ class NodeClassView:
 
     @cached_property
     def pods_per_core(self) -> int:
+        """`kubelet.podsPerCore`, 0 where it is not set."""
         return 0 if self.family == "Bottlerocket" else _integer(self.kubelet.get("podsPerCore")) or 0
 
     @property
     def raid0(self) -> bool:
+        """Whether instance stores become one volume for pods."""
         return self.spec.get("instanceStorePolicy") == "RAID0"
 
     @cached_property
@@ -102,6 +106,7 @@ class NodeClassView:
 
     @cached_property
     def efa_only_count(self) -> int:
+        """How many interfaces are for EFA alone."""
         return sum(item.efa_only for item in self.network_interfaces or ())
 
     def efa_only_on_card(self, card: int) -> int:
@@ -110,10 +115,12 @@ class NodeClassView:
 
     @property
     def nested_virtualization(self) -> bool:
+        """Whether nested virtualization is asked for."""
         return _mapping(self.spec.get("cpuOptions")).get("nestedVirtualization") == "enabled"
 
     @property
     def connection_tracking(self) -> bool:
+        """Whether any connection tracking timeout is set."""
         return self.spec.get("connectionTracking") is not None
 
     @cached_property
@@ -140,10 +147,12 @@ class NodeClassView:
 
     @cached_property
     def kube_reserved(self) -> dict[str, int]:
+        """`kubelet.kubeReserved` in base units."""
         return self._reserved("kubeReserved")
 
     @cached_property
     def system_reserved(self) -> dict[str, int]:
+        """`kubelet.systemReserved` in base units."""
         return self._reserved("systemReserved")
 
     def _reserved(self, field: str) -> dict[str, int]:
@@ -167,6 +176,7 @@ class NodeClassView:
 
     @cached_property
     def reservations(self) -> Sequence[Mapping[str, Any]]:
+        """The capacity reservations of `status`."""
         found = [item for item in _mappings(self.status.get("capacityReservations")) if item.get("id")]
         return sorted(found, key=lambda item: str(item["id"]))
 

@@ -108,6 +108,7 @@ class TypeRow(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def family(self) -> str:
+        """The text before the dot."""
         return self.name.partition(".")[0]
 
     def has(self, flag: str) -> bool:
