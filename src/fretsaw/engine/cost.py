@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from fretsaw.engine.bound import bound_of, first_choices
-from fretsaw.engine.covering import solve
+from fretsaw.engine.covering import OUT_OF_TIME, solve
 from fretsaw.engine.finish import finished
 from fretsaw.engine.firstfit import FirstFit
 from fretsaw.engine.lots import Covering, Lot, accepts, covering
@@ -36,6 +36,8 @@ class Packed(msgspec.Struct, frozen=True):
     placed: FirstFit
     nodes: list[OpenNode]
     bound: Bound
+    cut: bool
+    """Whether the clock stopped the search, so that another run may find another plan."""
 
 
 def pack(placed: FirstFit, elapsed: Elapsed) -> Packed:
@@ -52,7 +54,9 @@ def pack(placed: FirstFit, elapsed: Elapsed) -> Packed:
         price = _objective(packing.placed, packing.nodes) if packing is not None else None
         if packing is not None and price is not None and (best_price is None or price < best_price):
             best, best_price = (packing.placed, packing.nodes), price
-    return Packed(*best, bound_of(best[0], known=known, elapsed=elapsed))
+    bound = bound_of(best[0], known=known, elapsed=elapsed)
+    proofs = [bound.proof, *(problem[2] for _, problem in answers if problem is not None)]
+    return Packed(*best, bound, any(OUT_OF_TIME in proof for proof in proofs))
 
 
 class Packing(msgspec.Struct, frozen=True):

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+OUT_OF_TIME = "stopped by the time budget"
+"""Ends a proof that was cut by the clock: the same question may have another answer next time."""
 Elapsed = Callable[[], float]
 """Seconds since the caller started; the solver has no clock of its own."""
 

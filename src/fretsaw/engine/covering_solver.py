@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from fretsaw.engine.branching import Tree
 from fretsaw.engine.certificate import round_up
-from fretsaw.engine.covering import Elapsed, Problem, Solution, Work
+from fretsaw.engine.covering import OUT_OF_TIME, Elapsed, Problem, Solution, Work
 from fretsaw.engine.covering_reduce import IntArray, reduce
 from fretsaw.engine.covering_round import Nodes, deal, nodes_of, price_of, trim
 from fretsaw.engine.generation import Clock, Generation
@@ -242,7 +242,7 @@ def _without_limits(problem: Problem) -> Problem:
 
 def _proof(stage: Stage) -> str:
     optimal = "optimal: " if stage.bound == stage.best else ""
-    return optimal + ", ".join(stage.steps)
+    return optimal + ", ".join([*stage.steps, *([OUT_OF_TIME] if stage.root.clock.hit else [])])
 
 
 def _work(stage: Stage) -> Work:
@@ -274,4 +274,4 @@ def lower_bound(problem: Problem, elapsed: Elapsed | None, budget_s: float) -> t
         stage.plan()
     else:
         stage.split(Tree(root), ENDLESS)
-    return stage.bound, ", ".join(stage.steps)
+    return stage.bound, ", ".join([*stage.steps, *([OUT_OF_TIME] if root.clock.hit else [])])

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from fretsaw.engine.cluster import Cluster
 from fretsaw.engine.cost import pack
 from fretsaw.engine.explain import explanation
@@ -18,6 +20,11 @@ from fretsaw.engine.plan import Bound, Filled, Plan, Refusal, Unplaced
 from fretsaw.engine.prepare import Prepared
 from fretsaw.engine.settings import Settings
 from fretsaw.engine.why import refusals
+
+_CUT = (
+    "the search for cheaper nodes was stopped by its time budget: another run may find another plan, "
+    "and a larger --budget a cheaper one"
+)
 
 
 def schedule(
@@ -41,7 +48,8 @@ def schedule(
         return _answer(placed, placed.open, explain=explain)
     before = round(math.fsum(node.price_usd for node in finished(placed.open, settings)[0]), 9)
     packed = pack(placed, elapsed)
-    return _answer(packed.placed, packed.nodes, packed.bound, before, explain)
+    answer = _answer(packed.placed, packed.nodes, packed.bound, before, explain)
+    return msgspec.structs.replace(answer, notes=(*answer.notes, _CUT)) if packed.cut else answer
 
 
 def _answer(
