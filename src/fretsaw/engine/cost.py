@@ -42,7 +42,7 @@ class Packed(msgspec.Struct, frozen=True):
 
 def pack(placed: FirstFit, elapsed: Elapsed) -> Packed:
     """The cheapest of the pass's own nodes, the same with loose pods packed anew, and both after a thrifty pass."""
-    best, best_price = (placed, placed.open), _objective(placed, placed.open)
+    first = Packing(placed, placed.open)
     answers = [repacked(placed, elapsed)]
     known = answers[0][1]
     if _worth_a_second_pass(placed):
@@ -50,13 +50,10 @@ def pack(placed: FirstFit, elapsed: Elapsed) -> Packed:
         thrifty.run()
         if thrifty.unplaced.keys() == placed.unplaced.keys():
             answers += [(Packing(thrifty, thrifty.open), None), repacked(thrifty, elapsed)]
-    for packing, _ in answers:
-        price = _objective(packing.placed, packing.nodes) if packing is not None else None
-        if packing is not None and price is not None and (best_price is None or price < best_price):
-            best, best_price = (packing.placed, packing.nodes), price
-    bound = bound_of(best[0], known=known, elapsed=elapsed)
+    best = _best(first, [packing for packing, _ in answers if packing is not None])
+    bound = bound_of(best.placed, known=known, elapsed=elapsed)
     proofs = [bound.proof, *(problem[2] for _, problem in answers if problem is not None)]
-    return Packed(*best, bound, any(OUT_OF_TIME in proof for proof in proofs))
+    return Packed(best.placed, best.nodes, bound, any(OUT_OF_TIME in proof for proof in proofs))
 
 
 class Packing(msgspec.Struct, frozen=True):
@@ -73,13 +70,29 @@ def _worth_a_second_pass(placed: FirstFit) -> bool:
     return bound and pods * SECONDS_PER_POD <= placed.settings.budget_s
 
 
-def _objective(placed: FirstFit, nodes: Iterable[OpenNode]) -> int | None:
-    """Nano-USD an hour of the nodes and of having them; None where a node fails at the end."""
-    opened = list(nodes)
-    good, failed = finished(opened, placed.settings)
+def _best(first: Packing, others: Iterable[Packing]) -> Packing:
+    """The packing with the lowest price and cost of its nodes together, among those that are no dearer than the first.
+
+    The price alone has to be no higher: the cost of nodes chooses between plans, but never makes one dearer.
+    """
+    best, best_cost = first, _cost(first)
+    most = best_cost[0] if best_cost is not None else None
+    for packing in others:
+        cost = _cost(packing)
+        if cost is None or (most is not None and cost[0] > most):
+            continue
+        if best_cost is None or sum(cost) < sum(best_cost):
+            best, best_cost = packing, cost
+    return best
+
+
+def _cost(packing: Packing) -> tuple[int, int] | None:
+    """(price, cost of having the nodes) in nano-USD an hour; None where a node fails at the end."""
+    settings = packing.placed.settings
+    good, failed = finished(packing.nodes, settings)
     if failed:
         return None
-    return sum(n.price_nano for n in good) + placed.settings.node_cost_nano * len(opened)
+    return sum(n.price_nano for n in good), settings.node_cost_nano * len(packing.nodes)
 
 
 def is_loose(shape: Shape) -> bool:
