@@ -212,6 +212,7 @@ def to_json(answer: Plan, seconds: float = 0.0) -> dict[str, Any]:
         "pricePerHour": answer.usd_per_hour,
         "lowerBoundPerHour": bound,
         "gap": _gap(answer.usd_per_hour, bound),
+        "lowerBoundInPoolOrderPerHour": answer.bound.tightest if answer.bound is not None else None,
         "seconds": round(seconds, 3),
         "packing": answer.packing,
         "firstFitPricePerHour": answer.first_fit_usd_per_hour,

@@ -90,8 +90,8 @@ def comparisons(plan: Plan) -> list[Text]:
         rows.append(
             (plan.first_fit_usd_per_hour, f"with first-fit packing: {_saving(price, plan.first_fit_usd_per_hour)}")
         )
-    if price and plan.bound is not None and plan.bound.usd_per_hour > 0:  # a bound of zero says nothing
-        rows.append((plan.bound.usd_per_hour, f"proven lower bound: {_gap(price, plan.bound.usd_per_hour)}"))
+    if price and plan.bound is not None and plan.bound.tightest > 0:  # a bound of zero says nothing
+        rows.append((plan.bound.tightest, f"proven lower bound: {_gap(price, plan.bound.tightest)}"))
     amounts = [usd(amount, like=price) for amount, _ in rows]
     width = max(map(len, amounts), default=0)
     return [Text(f"  {amount:>{width}}/h  {words}") for amount, (_, words) in zip(amounts, rows, strict=True)]

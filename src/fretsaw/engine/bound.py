@@ -3,12 +3,13 @@
 The bound has to hold for every such plan, whoever made it, the peer's own included. So it knows less than the packing:
 topology counts only where it caps pods for one node, preferences do not count at all, a pod with wishes may open a node
 of any pool that takes it, limits are ignored, and room on existing nodes and in reservations is free.
+There are two: one for plans that keep the pools' order, and one that any nodes of these pools have to respect.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -36,21 +37,41 @@ def bound_of(
 
     known: a covering problem that was solved already, with its bound and proof; used where it is the same problem.
     """
-    prepared = placed.prepared
     demands = _demands(placed)
     if not demands or not placed.open:
         return Bound(0.0, "no node has to be bought")
-    on_sale = {t.name: t.types for t in prepared.templates}
-    problem = covering(prepared, demands, on_sale)
-    free = _free_bins(prepared, problem)
+    in_order = _solved(placed, demands, known, elapsed)
+    any_order: dict[Lot, int] = {}
+    for lot, count in demands.items():
+        free = msgspec.structs.replace(lot, openers=None)
+        any_order[free] = any_order.get(free, 0) + count
+    problem = _covered(placed, any_order)
+    if _same(problem.problem, in_order[2].problem):
+        return Bound(in_order[0] / NANO, in_order[1])
+    price, proof, _ = _solved(placed, any_order, None, elapsed)
+    return Bound(min(price, in_order[0]) / NANO, proof, in_order[0] / NANO)
+
+
+def _covered(placed: FirstFit, demands: Mapping[Lot, int]) -> Covering:
+    return covering(placed.prepared, demands, {t.name: t.types for t in placed.prepared.templates})
+
+
+def _solved(
+    placed: FirstFit,
+    demands: Mapping[Lot, int],
+    known: tuple[Covering, int, str] | None,
+    elapsed: Callable[[], float] | None,
+) -> tuple[int, str, Covering]:
+    """(nano-USD an hour, proof, the covering problem)."""
+    problem = _covered(placed, demands)
+    free = _free_bins(placed.prepared, problem)
     if known is not None and not free and _same(known[0].problem, problem.problem):
-        return Bound(known[1] / NANO, known[2])
+        return known[1], known[2], problem
     whole = msgspec.structs.replace(problem.problem, free=free, fixed_cost=0, limits=())
-    budget = prepared.settings.budget_s
+    budget = placed.settings.budget_s
     if elapsed is not None:
         budget = max(budget, elapsed() + budget * LEAST_SHARE)
-    price, proof = lower_bound(whole, elapsed=elapsed, budget_s=budget)
-    return Bound(price / NANO, proof)
+    return *lower_bound(whole, elapsed=elapsed, budget_s=budget), problem
 
 
 def _same(solved: Problem, wanted: Problem) -> bool:

@@ -73,7 +73,15 @@ class Bound(msgspec.Struct, frozen=True):
     """A proven lower bound on the hourly price, and how it was had."""
 
     usd_per_hour: float
+    """No nodes of these pools hold the same pods for less, whichever pool is preferred."""
     proof: str = ""
+    in_order_usd_per_hour: float | None = None
+    """The same for plans that keep the pools' order (weight, then name); None where the order makes no difference."""
+
+    @property
+    def tightest(self) -> float:
+        """The bound for plans that keep the pools' order, as every plan here does."""
+        return self.in_order_usd_per_hour if self.in_order_usd_per_hour is not None else self.usd_per_hour
 
 
 class Verdict(msgspec.Struct, frozen=True):
