@@ -44,11 +44,12 @@ def bits(mask: Bits) -> Iterator[int]:
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """A way to buy: all offerings with these labels. `on_sale` are the types that can be bought so now."""
+    """A way to buy: all offerings with these labels. `on_sale` are the types of `listed` that can be bought so now."""
 
     zone: str
     capacity_type: str
     labels: tuple[tuple[str, str], ...]
+    listed: Bits
     on_sale: Bits
     price_nano: Mapping[int, int]
     """Whole nano-USD an hour, rounded down: what is proven with them holds for the prices themselves."""
@@ -138,22 +139,22 @@ class Universe:
         self.reserved_cells: Bits = sum(1 << c for c, cell in enumerate(self.cells) if cell.reserved)
 
     def _label_values(self) -> dict[str, dict[str, Bits]]:
+        """For each label its values, with the types that may carry them; what is not on sale counts too."""
         values: dict[str, dict[str, Bits]] = {INSTANCE_TYPE: {}, ZONE: {}, CAPACITY_TYPE: {}}
-
-        def note(key: str, value: str, t: int) -> None:
-            column = values.setdefault(normalize(key), {})
-            column[value] = column.get(value, 0) | 1 << t
-
+        columns: dict[str, dict[str, Bits]] = {}
         for t, instance_type in enumerate(self.catalog.instance_types):
-            note(INSTANCE_TYPE, instance_type.name, t)
+            bit = 1 << t
+            values[INSTANCE_TYPE][instance_type.name] = bit
             for key, listed in instance_type.labels.items():
+                column = columns.get(key)
+                if column is None:
+                    column = columns[key] = values.setdefault(normalize(key), {})
                 for value in listed:
-                    note(key, value, t)
-            for offering in instance_type.offerings:
-                note(ZONE, offering.zone, t)
-                note(CAPACITY_TYPE, offering.capacity_type, t)
-                for key, value in offering.labels.items():
-                    note(key, value, t)
+                    column[value] = column.get(value, 0) | bit
+        for cell in self.cells:
+            for key, value in ((ZONE, cell.zone), (CAPACITY_TYPE, cell.capacity_type), *cell.labels):
+                column = values.setdefault(key, {})
+                column[value] = column.get(value, 0) | cell.listed
         return values
 
     def values_of(self, key: str, types: Bits) -> Iterator[str]:
@@ -167,10 +168,6 @@ class Universe:
     def label_keys(self) -> tuple[str, ...]:
         """The labels that any type or offering carries, sorted."""
         return tuple(sorted(self._values))
-
-    def with_value(self, key: str, value: str) -> Bits:
-        """Types that may carry `key=value`."""
-        return self._values.get(key, {}).get(value, 0)
 
     def satisfying(self, requirement: Requirement) -> Bits:
         """Types whose labels overlap one requirement; a key that no type carries restricts nothing."""
@@ -283,37 +280,49 @@ def _admits(requirements: Requirements, cell: Cell, offering_keys: frozenset[str
     return True
 
 
-_CellKey = tuple[str, str, tuple[tuple[str, str], ...]]
+class _Gathered:
+    """What the offerings of one cell say, while they are read."""
+
+    __slots__ = ("left", "listed", "on_sale", "prices", "sources")
+
+    def __init__(self) -> None:
+        self.listed = self.on_sale = 0
+        self.prices: dict[int, float] = {}
+        self.sources: dict[int, str] = {}
+        self.left: int | None = None
 
 
 def _cells(catalog: Catalog) -> tuple[Cell, ...]:
     """Offerings gathered by their labels, ordered by zone, capacity type and labels."""
-    on_sale: dict[_CellKey, Bits] = {}
-    prices: dict[_CellKey, dict[int, float]] = {}
-    sources: dict[_CellKey, dict[int, str]] = {}
-    left: dict[_CellKey, int] = {}
+    gathered: dict[tuple[str, str, tuple[tuple[str, str], ...]], _Gathered] = {}
+    as_written: dict[tuple[str, str, tuple[tuple[str, str], ...]], _Gathered] = {}
     for t, instance_type in enumerate(catalog.instance_types):
+        bit = 1 << t
         for o in instance_type.offerings:
-            key = (o.zone, o.capacity_type, tuple(sorted((normalize(k), v) for k, v in o.labels.items())))
-            on_sale.setdefault(key, 0)
+            written = (o.zone, o.capacity_type, tuple(o.labels.items()))
+            cell = as_written.get(written)
+            if cell is None:
+                key = (o.zone, o.capacity_type, tuple(sorted((normalize(k), v) for k, v in o.labels.items())))
+                cell = as_written[written] = gathered.setdefault(key, _Gathered())
+            cell.listed |= bit
             if o.reservation_capacity is not None:
-                left[key] = min(left.get(key, o.reservation_capacity), o.reservation_capacity)
-            if not o.available:
-                continue
-            on_sale[key] |= 1 << t
-            if o.price < prices.setdefault(key, {}).get(t, math.inf):
-                prices[key][t] = o.price
-                sources.setdefault(key, {})[t] = o.price_source
+                cell.left = o.reservation_capacity if cell.left is None else min(cell.left, o.reservation_capacity)
+            if o.available:
+                cell.on_sale |= bit
+                if o.price < cell.prices.get(t, math.inf):
+                    cell.prices[t] = o.price
+                    cell.sources[t] = o.price_source
     return tuple(
         Cell(
             *key,
-            on_sale[key],
-            {t: nano_usd(price) for t, price in prices.get(key, {}).items()},
-            prices.get(key, {}),
-            sources.get(key, {}),
-            left.get(key),
+            listed=cell.listed,
+            on_sale=cell.on_sale,
+            price_nano={t: nano_usd(price) for t, price in cell.prices.items()},
+            price_usd=cell.prices,
+            price_source=cell.sources,
+            reservation_capacity=cell.left,
         )
-        for key in sorted(on_sale)
+        for key, cell in sorted(gathered.items())
     )
 
 
