@@ -122,7 +122,7 @@ def _crowd(draw: st.DrawFn, number: int) -> list[Obj]:
         _APPS,
         st.integers(1, 2),
         st.sampled_from(("DoNotSchedule", "ScheduleAnyway")),
-        st.sampled_from(({}, {}, {"minDomains": 2}, {"nodeTaintsPolicy": "Honor"}, {"nodeAffinityPolicy": "Ignore"})),
+        st.sampled_from(({}, {}, {"minDomains": 3}, {"nodeTaintsPolicy": "Honor"}, {"nodeAffinityPolicy": "Ignore"})),
     )
     if draw(st.booleans()):
         rules = draw(st.lists(spreads, max_size=2, unique_by=lambda s: (s["topologyKey"], s["whenUnsatisfiable"])))
@@ -220,4 +220,38 @@ def crowds(draw: st.DrawFn) -> tuple[list[Obj], Obj]:
 @bounded(150)
 @given(crowds())
 def test_crowds_of_pods_that_mind_each_other(cluster: tuple[list[Obj], Obj]) -> None:
+    assert fast(*cluster) == plain(*cluster)
+
+
+@st.composite
+def herds(draw: st.DrawFn) -> tuple[list[Obj], Obj]:
+    """Many small pods on many small nodes: at most one of a kind to a host, and others that fill the gaps."""
+    pods = []
+    for i in range(draw(st.integers(4, 12))):
+        labels = {"app": "shy", "mark": draw(st.sampled_from("xy"))}
+        pods.append(
+            b.pod(f"shy-{i}", "1", labels=labels, affinity=b.pod_affinity(b.term(HOSTNAME, app="shy"), anti=True))
+        )
+    for i in range(draw(st.integers(4, 16))):
+        spec = draw(
+            st.sampled_from(
+                (
+                    {},
+                    {"affinity": b.pod_affinity(b.term(HOSTNAME, mark="x"))},
+                    {"nodeSelector": {"x.io/size": "4"}},
+                    {"topologySpreadConstraints": [b.spread(HOSTNAME, "filler")]},
+                    {"topologySpreadConstraints": [b.spread(ZONE, "filler")]},
+                )
+            )
+        )
+        pods.append(
+            b.pod(f"fill-{i}", draw(st.sampled_from(("300m", "500m"))), "64Mi", labels={"app": "filler"}, **spec)
+        )
+    limit = draw(st.sampled_from(({}, {"limits": {"cpu": "20"}})))
+    return [b.pool("p0", weight=1, **limit), b.pool("p1"), *pods], draw(_market())
+
+
+@bounded(40)
+@given(herds())
+def test_herds_of_small_pods_on_many_nodes(cluster: tuple[list[Obj], Obj]) -> None:
     assert fast(*cluster) == plain(*cluster)
