@@ -34,8 +34,7 @@ def test_damaged_manifests_are_planned_or_refused(broken, packing, data):
     objects = [*map(copy.deepcopy, sound()), *broken, *map(copy.deepcopy, others)]
     try:
         answer = planner.plan_objects(objects, CATALOG, packing=packing)
-    except UserError as error:
-        assert str(error)
+    except UserError:
         return
     assert answer["scheduled"] <= answer["pods"]
     placed = [p for node in [*answer["nodes"], *answer["existing"]] for p in node["pods"]]
