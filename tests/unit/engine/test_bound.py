@@ -161,3 +161,15 @@ def test_pods_that_shun_each_other_need_a_node_each() -> None:
     pools = [{"name": "main", "kind": b.ON_DEMAND, "types": list(SIZES), "taints": (), "weight": 0}]
     plan = plan_objects(_cluster(pods, pools, 0), CATALOG)
     assert plan["lowerBoundPerHour"] == pytest.approx(0.3, abs=_EPS)
+
+
+def test_a_pool_with_a_limit_may_be_passed_over() -> None:
+    """The second pod falls back to the cheaper pool behind, so the bound may not charge both for the first pool."""
+    large = b.need("node.kubernetes.io/instance-type", "In", "l")
+    pools = [
+        b.pool("heavy", large, b.need(CAPACITY_TYPE, "In", b.ON_DEMAND), weight=9, limits={"cpu": "8"}),
+        b.pool("light", large, b.need(CAPACITY_TYPE, "In", b.SPOT)),
+    ]
+    plan = plan_objects([*pools, *(b.pod(f"p{i}", "6", "64Mi") for i in range(2))], CATALOG)
+    assert sorted(n["nodePool"] for n in plan["nodes"]) == ["heavy", "light"]
+    assert plan["lowerBoundPerHour"] <= plan["pricePerHour"] + _EPS == pytest.approx(0.52, abs=1e-5)
