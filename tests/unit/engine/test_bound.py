@@ -6,11 +6,15 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fretsaw.planner import plan_objects
+from fretsaw.api.catalog import Catalog
+from fretsaw.engine.plan import Plan
+from fretsaw.engine.schedule import schedule
+from fretsaw.planner import cluster_of, from_objects, plan_objects
 from support import builders as b
 from support.kube import CAPACITY_TYPE, HOSTNAME, ZONE
 
@@ -45,6 +49,10 @@ def _cluster(pods: list[dict[str, Any]], pools: list[dict[str, Any]], nodes: int
 
 
 CATALOG = b.catalog(*(b.machine(name, f"{cpu}m", "64Gi", price) for name, (cpu, price) in SIZES.items()))
+
+
+def _planned(objects: list[dict[str, Any]]) -> Plan:
+    return schedule(cluster_of(from_objects(objects), msgspec.convert(CATALOG, Catalog)))
 
 
 def _price(name: str, kind: str, zones: set[str]) -> float:
@@ -130,12 +138,13 @@ _pool = st.fixed_dictionaries(
 @given(st.lists(_pod, min_size=1, max_size=5), st.lists(_pool, min_size=1, max_size=3), st.integers(0, 2))
 def test_no_plan_is_cheaper_than_the_bound(pods: list[dict[str, Any]], pools: list[dict[str, Any]], nodes: int) -> None:
     pools = [{**pool, "name": f"pool-{i}"} for i, pool in enumerate(pools)]
-    plan = plan_objects(_cluster(pods, pools, nodes), CATALOG)
-    waiting = {u["pod"] for u in plan["unschedulable"]}
+    plan = _planned(_cluster(pods, pools, nodes))
+    waiting = {u.pod for u in plan.unplaced}
     placed = [pod for i, pod in enumerate(pods) if f"default/p{i}" not in waiting]
     optimum = _optimum(placed, pools, nodes)
-    assert plan["lowerBoundPerHour"] <= optimum + _EPS
-    assert plan["pricePerHour"] >= optimum - _EPS, "the enumeration has missed a plan"
+    assert plan.bound is not None
+    assert plan.bound.usd_per_hour <= plan.bound.tightest <= optimum + _EPS
+    assert plan.usd_per_hour >= optimum - _EPS, "the enumeration has missed a plan"
 
 
 @pytest.mark.parametrize(
@@ -170,6 +179,8 @@ def test_a_pool_with_a_limit_may_be_passed_over() -> None:
         b.pool("heavy", large, b.need(CAPACITY_TYPE, "In", b.ON_DEMAND), weight=9, limits={"cpu": "8"}),
         b.pool("light", large, b.need(CAPACITY_TYPE, "In", b.SPOT)),
     ]
-    plan = plan_objects([*pools, *(b.pod(f"p{i}", "6", "64Mi") for i in range(2))], CATALOG)
-    assert sorted(n["nodePool"] for n in plan["nodes"]) == ["heavy", "light"]
-    assert plan["lowerBoundPerHour"] <= plan["pricePerHour"] + _EPS == pytest.approx(0.52, abs=1e-5)
+    plan = _planned([*pools, *(b.pod(f"p{i}", "6", "64Mi") for i in range(2))])
+    assert sorted(launch.node_pool for launch in plan.launches) == ["heavy", "light"]
+    assert plan.usd_per_hour == pytest.approx(0.52, abs=1e-5)
+    assert plan.bound is not None
+    assert plan.bound.usd_per_hour <= plan.bound.tightest <= plan.usd_per_hour + _EPS
