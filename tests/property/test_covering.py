@@ -218,3 +218,22 @@ def test_a_search_cut_short_still_gives_a_bound(problem: Problem) -> None:
     with work(LIST_STATES=0, BEAM=2, DEEP=2):
         bound, _ = lower_bound(problem)
     assert bound <= cheapest(problem)
+
+
+def test_a_free_node_is_not_bought_for_nothing() -> None:
+    items = (Item(2, (1,)), Item(1, (0,)))
+    configs = (
+        Config(2, (12,), 3, 3, None, "all"),
+        Config(0, (1,), 1, 1, None, "free"),
+        Config(1, (1,), 3, 3, None, "small"),
+    )
+    answer = solve(Problem(items, configs))
+    assert answer.patterns is not None
+    assert all(any(pattern.counts) for pattern in answer.patterns)
+    assert (answer.price, answer.bound) == (1, 1)
+
+
+def test_limits_that_leave_no_node_leave_no_plan_but_a_bound() -> None:
+    items, config = (Item(2, (1,)),), Config(5, (4,), 1, 1, None, "only", limit_use=((0, 3),))
+    answer = solve(Problem(items, (config,), limits=(2,)))
+    assert (answer.patterns, answer.price, answer.bound) == (None, None, 5)

@@ -280,9 +280,9 @@ class PlainPass:
 
     def _place(self, pod: Waiting, wishes: Wishes) -> bool:
         for host in self.existing:
-            if (needs := self._needs_on_host(host, pod, wishes)) is not None:
+            if self._needs_on_host(host, pod, wishes) is not None:
                 host.free = plus(host.free, {r: -a for r, a in pod.requests.items()})
-                self._take(host, pod, needs)
+                self._take(host, pod, host.needs)
                 return True
         for node in self._in_order():
             if (fit := self._fit(node, pod, wishes)) is not None:
@@ -329,7 +329,7 @@ class PlainPass:
     # The checks
 
     def _needs_on_host(self, host: Place, pod: Waiting, wishes: Wishes) -> rq.Needs | None:
-        """What an existing node is with the pod on it, None where it does not take it."""
+        """What an existing node has to be for the pod, None where it does not take it. Its labels are what they are."""
         if not tolerated(host.taints, wishes.tolerations) or clash(pod.ports, host.ports) is not None:
             return None
         if min(host.free.values()) < 0 or any(a > host.free.get(r, 0) for r, a in pod.requests.items()):

@@ -283,7 +283,10 @@ def _built(
                         node, shape, lower_min_values=not node.pods and placed.settings.best_effort_min_values
                     )
                     if not isinstance(fit, Fit):
+                        for built in (*nodes, node):
+                            placed.reservations.hold(built.held, frozenset())
                         return meaning.template.name
+                    placed.reservations.hold(node.held, fit.held)
                     node.take(pod, shape, fit)
             nodes.append(node)
     return nodes

@@ -41,7 +41,8 @@ def trim(reduced: Reduced, space: Space, nodes: Nodes) -> Nodes:
     while trimmer.save():
         pass
     trimmer.drop_surplus()
-    return trimmer.nodes
+    # A node that costs nothing saves nothing when it is emptied, and would be left over without a pod.
+    return Counter({node: times for node, times in trimmer.nodes.items() if times and any(node.counts)})
 
 
 class _Trimmer:

@@ -63,8 +63,10 @@ def finished(nodes: Iterable[OpenNode], settings: Settings) -> tuple[list[Node],
 
 
 def _with_reservation(node: OpenNode) -> Requirements:
-    """A node that holds reservations is bought from them and from nothing else."""
+    """A node that holds reservations is bought from them and from nothing else; another never from one."""
     if not node.held:
+        if node.template.universe.reserved_cells:
+            return node.requirements.with_(Requirement(CAPACITY_TYPE, (RESERVED,), complement=True))
         return node.requirements
     reserved = node.requirements.replaced(Requirement(CAPACITY_TYPE, (RESERVED,)))
     return reserved.with_(Requirement(RESERVATION_ID, node.held)) if _has_ids(node) else reserved

@@ -116,7 +116,7 @@ class FirstFit:
             return False
         found = self._first_existing(shape)
         if found is not None:
-            self._take_existing(*found, shape, pod)
+            self._take_existing(found, shape, pod)
             return True
         chosen = self._first_open(shape)
         if chosen is not None:
@@ -132,7 +132,7 @@ class FirstFit:
 
     # Existing nodes
 
-    def _first_existing(self, shape: Shape) -> tuple[ExistingNode, Requirements] | None:
+    def _first_existing(self, shape: Shape) -> ExistingNode | None:
         if not self.nodes:
             return None
         allowed = self.standing.allowed(shape, NODES, self._all_nodes & ~shape.mold.dead[NODES])
@@ -143,16 +143,14 @@ class FirstFit:
                 shape.mold.dead[NODES] |= low
             else:
                 for base in self._bases(node.requirements.merged(shape.wanted), shape.mold, frozenset()):
-                    for requirements in self.standing.narrowings(shape, NODES, base):
-                        return node, requirements
+                    if next(self.standing.narrowings(shape, NODES, base), None) is not None:
+                        return node
             allowed ^= low
         return None
 
-    def _take_existing(self, node: ExistingNode, requirements: Requirements, shape: Shape, pod: str) -> None:
-        self.standing.leave(NODES, node.bit, node.requirements)
-        node.take(pod, shape.mold, requirements)
-        self.standing.enter(NODES, node.bit, requirements)
-        self.standing.record(shape, NODES, node.bit, node.hostname, node.taints, requirements)
+    def _take_existing(self, node: ExistingNode, shape: Shape, pod: str) -> None:
+        node.take(pod, shape.mold)
+        self.standing.record(shape, NODES, node.bit, node.hostname, node.taints, node.requirements)
 
     # Open nodes
 

@@ -198,7 +198,7 @@ class Group:
         """One line: why no domain was left."""
         shown = ", ".join(f"{d}: {c}" for d, c in sorted(self.counts.items())[:5]) or "none"
         if self.key == HOSTNAME:
-            return f"{self.spec.kind} over {self.key}"
+            return f"{self.spec.kind} over {self.key}: it needs a matching pod on its node, and a new node has none"
         wanted = f", the pod allows {pod}" if pod is not None else ""
         offered = f", the node allows {node}" if node is not None else ""
         return f"{self.spec.kind} over {self.key} leaves no domain (pods per domain {shown}{wanted}{offered})"

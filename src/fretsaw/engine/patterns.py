@@ -33,7 +33,7 @@ class Space:
         items, cells = reduced.items, reduced.cells
         self.demand: IntArray = np.array([i.demand for i in items], dtype=np.int64)
         self.size: IntArray = np.array([i.size for i in items], dtype=np.int64).reshape(len(items), -1)
-        self.cap: IntArray = np.array([c.capacity for c in cells], dtype=np.int64).reshape(len(cells), -1)
+        self.cap: IntArray = np.array([c.capacity for c in cells], dtype=np.int64).reshape(-1, self.size.shape[1])
         self.opener: IntArray = np.array([c.opener for c in cells], dtype=np.int64)
         self.price: IntArray = np.array([c.price for c in cells], dtype=np.int64)
         self.config: IntArray = np.array([c.config for c in cells], dtype=np.int64)

@@ -73,10 +73,9 @@ class ExistingNode:
                 return driver
         return None
 
-    def take(self, pod: str, mold: Mold, requirements: Requirements) -> None:
-        """Put a pod here."""
+    def take(self, pod: str, mold: Mold) -> None:
+        """Put a pod here. Its labels stay what they are, whatever the pod demands of labels that it lacks."""
         self.pods.append(pod)
-        self.requirements = requirements
         for resource, amount in mold.requests:
             self.free[resource] = self.free.get(resource, 0) - amount
         self.hold(mold.ports, mold.attachments)

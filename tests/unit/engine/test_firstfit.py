@@ -190,3 +190,11 @@ def test_adding_to_a_node_keeps_min_values_whatever_the_policy() -> None:
     pool, pods = b.pool("main", b.need(FAMILY, "Exists", minValues=2)), [b.pod("a"), b.pod("b")]
     for best_effort in (False, True):
         assert on_nodes(plan(pool, *pods, best_effort_min_values=best_effort)) == ["a", "b"]
+
+
+def test_a_pods_demand_gives_an_existing_node_no_label() -> None:
+    big = b.pod("big", "2", affinity=b.node_affinity([b.need("team", "NotIn", "red")]))
+    small = b.pod("small", "1", affinity=b.node_affinity([b.need("team", "In", "blue")]))
+    answer = plan(b.pool(), b.node("n"), big, small)
+    assert answer["existing"] == [{"name": "n", "pods": ["default/big"]}]
+    assert [u["pod"] for u in answer["unschedulable"]] == ["default/small"]

@@ -100,3 +100,9 @@ def test_a_pool_without_the_capacity_type_does_not_wait() -> None:
     objects = [b.pool("main", b.need("karpenter.sh/capacity-type", "In", "spot")), b.pod("p", "3")]
     plan = plan_objects(objects, catalog(one=0), packing="first-fit")
     assert [n["capacityType"] for n in plan["nodes"]] == ["spot"]
+
+
+def test_a_node_without_a_reservation_is_not_bought_from_one() -> None:
+    pods = [b.pod(f"p{i}", "3") for i in range(3)]
+    answer = plan_objects([b.pool(), *pods], catalog(cr=2), packing="first-fit", strict_reservations=False)
+    assert [node["capacityType"] for node in answer["nodes"]] == ["reserved", "reserved", "spot"]
