@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
 from fretsaw.api.catalog import Catalog
 from fretsaw.api.labels import NODEPOOL, normalize
+from fretsaw.api.node import Taint
 from fretsaw.api.nodepool import NodePool
 from fretsaw.api.pod import Pod, PodSpec
 from fretsaw.engine.buffers import buffer_pods
@@ -23,11 +25,11 @@ from fretsaw.engine.places import ExistingNode
 from fretsaw.engine.plan import Refusal, Unplaced
 from fretsaw.engine.ports import host_ports
 from fretsaw.engine.requests import Amounts, add, pod_requests, total
-from fretsaw.engine.requirements import HOSTNAME, Requirements
+from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.settings import Settings
 from fretsaw.engine.shape import Kind, Mold, MoldKey, Shape
 from fretsaw.engine.taints import untolerated
-from fretsaw.engine.template import Daemon, Template, any_prefers, templates
+from fretsaw.engine.template import Daemon, any_prefers, requirements_of, templates
 from fretsaw.engine.topology import Domains, Host, Running, Topology
 from fretsaw.engine.universe import Universe
 from fretsaw.engine.volumes import Storage
@@ -57,7 +59,7 @@ class Prepared:
         self._daemons = daemons
         self._by_node = _running_by_node(cluster.pods)
         self.remaining = self._remaining(cluster.pools)
-        self.topology = Topology(_domains(dynamic, self.universes), cluster.namespaces)
+        self.topology = Topology(Domains(partial(_domains, dynamic, self.universes)), cluster.namespaces)
         self._molds: dict[MoldKey, Mold] = {}
         self._requirements: dict[Requirements, Requirements] = {}
         self.refused: list[Unplaced] = []
@@ -294,23 +296,18 @@ def _running_by_node(pods: Iterable[Pod]) -> Mapping[str, list[Pod]]:
     return found
 
 
-def _domains(pools: Iterable[NodePool], universes: Mapping[str, Universe]) -> Domains:
-    """The values that the pools' nodes can have for each label.
+def _domains(
+    pools: Iterable[NodePool], universes: Mapping[str, Universe], key: str
+) -> Iterator[tuple[str, tuple[Taint, ...]]]:
+    """The values that the pools' nodes can have for a label, each with the pool's taints.
 
     As the peer does, a pool's types give all their values that the pool's own requirement for that label admits, even
     types that another requirement rules out.
     """
-    domains = Domains()
     for pool in pools:
         universe = universes[pool.metadata.name]
-        template = Template(pool, universe, ())
-        for key in universe.label_keys():
-            wanted = template.requirements.get(key)
-            for value in universe.values_of(key, universe.all):
-                if wanted is None or wanted.has(value):
-                    domains.insert(key, value, template.taints)
-        for requirement in template.requirements:
-            if requirement.operator == "In" and requirement.key not in (HOSTNAME, NODEPOOL):
-                for value in sorted(requirement.values):
-                    domains.insert(requirement.key, value, template.taints)
-    return domains
+        taints = pool.spec.template.spec.taints
+        wanted = requirements_of(pool).get(key)
+        yield from ((v, taints) for v in universe.values_of(key, universe.all) if wanted is None or wanted.has(v))
+        if wanted is not None and wanted.operator == "In" and key != NODEPOOL:
+            yield from ((value, taints) for value in sorted(wanted.values))

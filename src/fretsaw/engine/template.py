@@ -97,7 +97,7 @@ class Template:
         self.weight = pool.spec.weight or 0
         self.universe = universe
         self.taints = spec.taints
-        self.requirements = _requirements(pool)
+        self.requirements = requirements_of(pool)
         self.limits: Amounts = {r: units(r, q, up=False) for r, q in pool.spec.limits.items()}
         self.daemons = tuple(d for d in daemons if not d.needs_devices)
         landing = [(d, self._lands_on(d)) for d in self.daemons]
@@ -138,7 +138,8 @@ class Template:
         return self.requirements.conflict(requirements, self.universe.well_known)
 
 
-def _requirements(pool: NodePool) -> Requirements:
+def requirements_of(pool: NodePool) -> Requirements:
+    """What every node of a pool is: its requirements and labels, with the names of the pool and its class."""
     spec, metadata = pool.spec.template.spec, pool.spec.template.metadata
     reference = spec.node_class_ref
     labels = {

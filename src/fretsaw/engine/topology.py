@@ -6,7 +6,7 @@ Source: Karpenter v1.14 pkg/controllers/provisioning/scheduling topology.go.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -26,7 +26,10 @@ NO_SKEW = 2**31 - 1
 class Domains:
     """The domains that pools can make: for each label key its values, each with the taints of its pools."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Callable[[str], Iterable[tuple[str, tuple[Taint, ...]]]] | None = None) -> None:
+        """source: gives the (value, taints) of a key when it is first asked for."""
+        self._source = source
+        self._asked: set[str] = set()
         self._values: dict[str, dict[str, list[tuple[Taint, ...]]]] = defaultdict(dict)
 
     def insert(self, key: str, value: str, taints: tuple[Taint, ...]) -> None:
@@ -37,6 +40,10 @@ class Domains:
 
     def of(self, key: str, tolerations: Sequence[Toleration] | None) -> frozenset[str]:
         """The values of `key`; with tolerations given, only where a pool's taints are tolerated."""
+        if self._source is not None and key not in self._asked:
+            self._asked.add(key)
+            for value, taints in self._source(key):
+                self.insert(key, value, taints)
         return frozenset(
             value
             for value, pools in self._values.get(key, {}).items()

@@ -126,9 +126,14 @@ class Universe:
         self.capacity_room = Room(self.capacity)
         self.cells = _cells(catalog)
         self._offering_keys = frozenset(key for cell in self.cells for key, _ in cell.labels)
-        self._values = self._label_values()
-        self._defined = {key: _union(values.values()) for key, values in self._values.items()}
-        self.well_known = WELL_KNOWN | frozenset(self._values)
+        written = set[str]().union(*(t.labels for t in types))
+        self._written: dict[str, list[str]] = {}
+        """For each label the keys with which types spell it: itself, and aliases."""
+        for key in sorted(written):
+            self._written.setdefault(normalize(key), []).append(key)
+        self._keys = frozenset((INSTANCE_TYPE, ZONE, CAPACITY_TYPE, *self._written, *self._offering_keys))
+        self.well_known = WELL_KNOWN | self._keys
+        self._columns: dict[str, dict[str, Bits]] = {}
         self._types_memo: dict[Requirement, Bits] = {}
         self._cells_memo: dict[Requirements, Bits] = {}
         self._eligible_memo: dict[Requirements, Bits] = {}
@@ -138,48 +143,53 @@ class Universe:
         self._cheapest_memo: dict[tuple[Bits, Bits, int], tuple[tuple[int, int, int], ...]] = {}
         self.reserved_cells: Bits = sum(1 << c for c, cell in enumerate(self.cells) if cell.reserved)
 
-    def _label_values(self) -> dict[str, dict[str, Bits]]:
-        """For each label its values, with the types that may carry them; what is not on sale counts too."""
-        values: dict[str, dict[str, Bits]] = {INSTANCE_TYPE: {}, ZONE: {}, CAPACITY_TYPE: {}}
-        columns: dict[str, dict[str, Bits]] = {}
-        for t, instance_type in enumerate(self.catalog.instance_types):
-            bit = 1 << t
-            values[INSTANCE_TYPE][instance_type.name] = bit
-            for key, listed in instance_type.labels.items():
-                column = columns.get(key)
-                if column is None:
-                    column = columns[key] = values.setdefault(normalize(key), {})
-                for value in listed:
-                    column[value] = column.get(value, 0) | bit
+    def _column(self, key: str) -> dict[str, Bits]:
+        """The values of a label with the types that may carry them, on sale or not; made when first asked for."""
+        column = self._columns.get(key)
+        if column is None:
+            column = self._columns[key] = {}
+            for value, mask in self._entries(key):
+                column[value] = column.get(value, 0) | mask
+        return column
+
+    def _entries(self, key: str) -> Iterator[tuple[str, Bits]]:
+        """(value, types) of a label from all that types and offerings say."""
+        types = self.catalog.instance_types
+        if key == INSTANCE_TYPE:
+            yield from ((name, 1 << t) for t, name in enumerate(self.names))
+        for written in self._written.get(key, ()):
+            yield from ((value, 1 << t) for t, one in enumerate(types) for value in one.labels.get(written, ()))
         for cell in self.cells:
-            for key, value in ((ZONE, cell.zone), (CAPACITY_TYPE, cell.capacity_type), *cell.labels):
-                column = values.setdefault(key, {})
-                column[value] = column.get(value, 0) | cell.listed
-        return values
+            if key == ZONE:
+                yield cell.zone, cell.listed
+            elif key == CAPACITY_TYPE:
+                yield cell.capacity_type, cell.listed
+            elif key in self._offering_keys:
+                yield from ((value, cell.listed) for name, value in cell.labels if name == key)
 
     def values_of(self, key: str, types: Bits) -> Iterator[str]:
         """The values of label `key` on any of `types`, sorted."""
-        return (value for value, mask in sorted(self._values.get(key, {}).items()) if mask & types)
+        return (value for value, mask in sorted(self._column(key).items()) if mask & types)
 
     def carries(self, key: str) -> bool:
         """Whether any type or offering carries the label `key`."""
-        return key in self._values
+        return key in self._keys
 
     def label_keys(self) -> tuple[str, ...]:
         """The labels that any type or offering carries, sorted."""
-        return tuple(sorted(self._values))
+        return tuple(sorted(self._keys))
 
     def satisfying(self, requirement: Requirement) -> Bits:
         """Types whose labels overlap one requirement; a key that no type carries restricts nothing."""
         known = self._types_memo.get(requirement)
         if known is not None:
             return known
-        values = self._values.get(requirement.key)
-        if values is None:
+        if requirement.key not in self._keys:
             return self.all
+        values = self._column(requirement.key)
         found = _union(mask for value, mask in values.items() if requirement.has(value))
         if requirement.forbids:
-            found |= self.all & ~self._defined[requirement.key]
+            found |= self.all & ~_union(values.values())
         self._types_memo[requirement] = found
         return found
 
@@ -249,7 +259,7 @@ class Universe:
 
     def distinct_values(self, key: str, types: Bits) -> int:
         """How many values of `key` the `types` have between them, as `minValues` counts."""
-        return sum(1 for mask in self._values.get(key, {}).values() if mask & types)
+        return sum(1 for mask in self._column(key).values() if mask & types)
 
 
 def _allocatable(capacity: dict[str, int], overhead: dict[str, int]) -> dict[str, int]:
