@@ -8,6 +8,7 @@ plan is one of them, so the answer is never dearer.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -19,13 +20,15 @@ from fretsaw.engine.firstfit import FirstFit
 from fretsaw.engine.lots import Covering, Lot, accepts, covering
 from fretsaw.engine.places import Fit, OpenNode
 from fretsaw.engine.plan import Bound
-from fretsaw.engine.requests import Amounts
+from fretsaw.engine.requests import Amounts, add
 from fretsaw.engine.requirements import EMPTY, Requirements
 from fretsaw.engine.shape import Shape, gpu_count
 from fretsaw.engine.template import Template
 from fretsaw.engine.universe import Bits
 
 Elapsed = Callable[[], float] | None
+NODES = "nodes"
+"""The limit on a pool's number of nodes, among its limits on resources."""
 SECONDS_PER_POD = 1e-4
 """What one pod of a pass takes, roughly, to tell without a clock whether a second pass fits the budget."""
 
@@ -78,12 +81,18 @@ def _best(first: Packing, others: Iterable[Packing]) -> Packing:
     best, best_cost = first, _cost(first)
     most = best_cost[0] if best_cost is not None else None
     for packing in others:
-        cost = _cost(packing)
+        cost = _cost(packing) if _keeps_node_limits(first, packing) else None
         if cost is None or (most is not None and cost[0] > most):
             continue
         if best_cost is None or sum(cost) < sum(best_cost):
             best, best_cost = packing, cost
     return best
+
+
+def _keeps_node_limits(first: Packing, packing: Packing) -> bool:
+    limited = [t for t in first.placed.prepared.templates if NODES in t.limits]
+    opened = Counter(node.template.name for node in packing.nodes)
+    return all(opened[t.name] <= _most_nodes(first.placed, t) for t in limited)
 
 
 def _cost(packing: Packing) -> tuple[int, int] | None:
@@ -141,7 +150,7 @@ def _taken_off(placed: FirstFit, frozen: set[str]) -> tuple[list[OpenNode], _Loo
         for pod, shape in zip(node.pods, node.shapes, strict=True):
             question = (shape, node.template.name)
             if question not in lots:
-                lots[question] = _lot(placed, shape, node.template)
+                lots[question] = _lot(placed, shape, node.template, frozen)
             lot = lots[question]
             if lot is None:
                 bound.append((pod, shape))
@@ -162,16 +171,16 @@ def _has_guest(placed: FirstFit, node: OpenNode) -> bool:
     return any(placed.is_guest(node.template, shape.mold) for shape in node.shapes)
 
 
-def _lot(placed: FirstFit, shape: Shape, home: Template) -> Lot | None:
+def _lot(placed: FirstFit, shape: Shape, home: Template, frozen: set[str]) -> Lot | None:
     """A loose pod's lot; None for a pod that is bound to where it is.
 
-    It may open nodes of its first choice, or of the pool that the pass fell back to.
+    It may open nodes of its first choice, or of the pool that the pass fell back to where that choice is none.
     """
     lot = Lot(shape.mold.requests, (shape.mold.requirements,), shape.mold.tolerations, None)
     if not is_loose(shape) or not accepts(home, lot):
         return None
     choices = first_choices(placed.prepared, lot) or frozenset()
-    openers = choices if len(choices) == 1 else frozenset((home.name,))
+    openers = choices if len(choices) == 1 and not choices & frozen else frozenset((home.name,))
     return msgspec.structs.replace(lot, openers=openers)
 
 
@@ -249,14 +258,25 @@ def _problem(placed: FirstFit, kept: Iterable[OpenNode], loose: _Loose, frozen: 
     for template in prepared.templates:
         if template.limits:
             left = dict(prepared.remaining[template.name])
+            if NODES in left:
+                left[NODES] = _most_nodes(placed, template)
             for node in kept:
                 if node.template is template:
-                    for resource, amount in node.charged.items():
-                        left[resource] -= amount
-            limits[template.name] = {r: max(a, 0) for r, a in left.items() if r != "nodes"}
+                    add(left, {resource: -amount for resource, amount in node.charged.items()})
+                    left[NODES] = left.get(NODES, 0) - 1
+            limits[template.name] = {r: max(a, 0) for r, a in left.items() if r in template.limits}
     on_sale = {t.name: 0 if t.name in frozen else placed.prepared_types(t) for t in prepared.templates}
     demands = {lot: len(pods) for lot, pods in loose.items()}
     return covering(prepared, demands, on_sale, limits=limits, capped=True)
+
+
+def _most_nodes(placed: FirstFit, template: Template) -> int:
+    """How many nodes a pool with a limit on nodes may open: what is left, or as many as first-fit did if that is more.
+
+    A pass does not charge this limit, as with the peer, but a cheaper plan must not strain it further.
+    """
+    opened = sum(node.template is template for node in placed.open)
+    return max(placed.prepared.remaining[template.name][NODES], opened)
 
 
 def _built(

@@ -71,7 +71,7 @@ def covering(
     settings = prepared.settings
     cap_gpus = settings.max_gpus_per_node if capped else 0
     items = tuple(Item(demands[lot], _size(lot, columns, groups, cap_gpus)) for lot in lots)
-    rows = [(pool, r) for pool, left in sorted((limits or {}).items()) for r in sorted(left) if r != "nodes"]
+    rows = [(pool, r) for pool, left in sorted((limits or {}).items()) for r in sorted(left)]
     configs: list[Config] = []
     meanings: list[Configuration] = []
     for template in prepared.templates:
@@ -92,7 +92,7 @@ def covering(
                 cap_items=_cap(settings.max_pods_per_node if capped else 0, capacity, items, allowed),
                 key=f"{template.name} {template.universe.names[t]} {cells:x}",
                 limit_use=tuple(
-                    (i, template.universe.capacity[t].get(resource, 0))
+                    (i, 1 if resource == "nodes" else template.universe.capacity[t].get(resource, 0))
                     for i, (pool, resource) in enumerate(rows)
                     if pool == template.name
                 ),
