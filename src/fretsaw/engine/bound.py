@@ -121,18 +121,16 @@ def _without_gifts(prepared: Prepared, requirements: Requirements) -> Requiremen
 
 
 def first_choices(prepared: Prepared, lot: Lot) -> frozenset[str] | None:
-    """The pools that such a pod may open a node of: down to the first that cannot refuse it.
+    """The pools that such a pod may open a node of: down to the first that cannot refuse it; None: all that accept it.
 
     A pool with limits, `minValues` or reservations may be passed over, so that the next one is tried.
     """
-    found = set()
-    for template in prepared.templates:
-        if accepts(template, lot):
-            found.add(template.name)
-            may_refuse = template.limits or template.requirements.has_min_values or template.universe.reserved_cells
-            if not may_refuse:
-                break
-    return frozenset(found)
+    accepting = [template for template in prepared.templates if accepts(template, lot)]
+    for number, template in enumerate(accepting[:-1]):
+        may_refuse = template.limits or template.requirements.has_min_values or template.universe.reserved_cells
+        if not may_refuse:
+            return frozenset(t.name for t in accepting[: number + 1])
+    return None
 
 
 def _companions(kind: Kind) -> tuple[tuple[int, int], ...]:

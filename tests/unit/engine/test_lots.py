@@ -172,12 +172,12 @@ def test_companions_are_a_column_with_as_much_room_as_may_be_together() -> None:
 def test_limits_become_rows_with_what_each_type_uses() -> None:
     known = prepared(b.pool(limits={"cpu": "10", "nodes": "3"}), catalog=MACHINES)
     problem = covering(known, {lot(1000): 1}, on_sale(known), limits={"main": {"cpu": 10_000, "nodes": 3}})
-    assert problem.problem.limits == (10_000,)
+    assert problem.problem.limits == (10_000, 3)
     uses = {
         known.templates[0].universe.names[m.type]: c.limit_use
         for c, m in zip(problem.problem.configs, problem.configurations, strict=True)
     }
-    assert uses == {"small": ((0, 2000),), "large": ((0, 8000),)}
+    assert uses == {"small": ((0, 2000), (1, 1)), "large": ((0, 8000), (1, 1))}
     assert covering(known, {lot(1000): 1}, on_sale(known)).problem.limits == ()
 
 
