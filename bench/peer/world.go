@@ -193,10 +193,9 @@ func instanceType(t catalogType, keys map[string]bool) *cloudprovider.InstanceTy
 		for key, value := range o.Labels {
 			labels[key] = value
 		}
-		if available {
-			for key, value := range labels {
-				values[key] = append(values[key], value)
-			}
+		// As the AWS provider does: a zone that is out of stock stays a zone of the type.
+		for key, value := range labels {
+			values[key] = append(values[key], value)
 		}
 		offerings = append(offerings, &cloudprovider.Offering{
 			Requirements: scheduling.NewLabelRequirements(labels), Price: o.Price, Available: available,
