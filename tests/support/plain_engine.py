@@ -16,7 +16,7 @@ from typing import Any
 
 from fretsaw.api.affinity import Toleration
 from fretsaw.api.catalog import Catalog, InstanceType, Offering
-from fretsaw.api.labels import CAPACITY_TYPE, HOSTNAME, INSTANCE_TYPE, NODEPOOL, WELL_KNOWN, ZONE, normalize
+from fretsaw.api.labels import AWS_TYPE_LABELS, CAPACITY_TYPE, HOSTNAME, INSTANCE_TYPE, NODEPOOL, WELL_KNOWN, ZONE, normalize
 from fretsaw.api.node import Taint
 from fretsaw.api.nodepool import NodePool
 from fretsaw.api.pod import Pod
@@ -87,7 +87,7 @@ class Market:
     def __init__(self, catalog: Catalog) -> None:
         self.types = catalog.instance_types
         self.keys = sorted({normalize(k) for t in self.types for k in t.labels})
-        self.well_known = WELL_KNOWN | set(self.keys)
+        self.well_known = (WELL_KNOWN - AWS_TYPE_LABELS) | set(self.keys)
 
     def needs_of(self, t: InstanceType) -> rq.Needs:
         """What a type is; labels that only other types carry do not exist on it."""
@@ -223,7 +223,8 @@ class PlainPass:
         there = plus(*(pod_requests(p.spec, p.status) for p in pods if is_daemon(p)))
         taken = plus(*(pod_requests(p.spec, p.status) for p in pods))
         for resource, amount in plus(taken, {r: max(a - there.get(r, 0), 0) for r, a in to_come.items()}).items():
-            free[resource] = free.get(resource, 0) - amount
+            if resource in free:
+                free[resource] -= amount
         needs = rq.of_labels({**state.labels, HOSTNAME: state.hostname})
         host = Place(state.name, state.hostname, needs, state.taints, free=free)
         host.ports = [port for p in pods for port in host_ports(p.spec)]

@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 
 from fretsaw.api.catalog import Catalog
-from fretsaw.api.labels import NODEPOOL, normalize
+from fretsaw.api.labels import NODEPOOL, WELL_KNOWN, normalize
 from fretsaw.api.node import Taint
 from fretsaw.api.nodepool import NodePool
 from fretsaw.api.pod import Pod, PodSpec
@@ -53,7 +53,7 @@ class Prepared:
         self.unusable: dict[str, str] = {**cluster.unready, **unusable}
         self.tolerate_preferences = any_prefers(dynamic)
         self.well_known = frozenset().union(*(u.well_known for u in self.universes.values()))
-        self._selectable = self.well_known | {k for p in dynamic for k in _class_label(p)}
+        self._selectable = WELL_KNOWN | self.well_known | {k for p in dynamic for k in _class_label(p)}
         """Labels that pods may ask for although their domain is reserved."""
         self.state_nodes = state_nodes(cluster.nodes, cluster.node_claims, cluster.csi_nodes)
         self._daemons = daemons
@@ -86,12 +86,10 @@ class Prepared:
     def _existing(self, state: StateNode, index: int) -> ExistingNode:
         requirements = self._intern(Requirements.of_labels(state.labels))
         pods = self._by_node.get(state.node_name, [])
-        free = dict(state.allocatable)
-        for pod in pods:
-            for resource, amount in pod_requests(pod.spec, pod.status).items():
-                free[resource] = free.get(resource, 0) - amount
-        for resource, amount in self._daemons_to_come(state, requirements, pods).items():
-            free[resource] = free.get(resource, 0) - amount
+        taken = total(pod_requests(pod.spec, pod.status) for pod in pods)
+        add(taken, self._daemons_to_come(state, requirements, pods))
+        # What the node does not list, it cannot run short of: else one daemon's device would close it to every pod.
+        free = {resource: amount - taken.get(resource, 0) for resource, amount in state.allocatable.items()}
         node = ExistingNode(state.name, state.hostname, 1 << index, requirements, state.taints, free)
         node.limits = dict(state.volume_limits)
         for pod in pods:

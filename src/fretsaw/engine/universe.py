@@ -19,7 +19,7 @@ from itertools import islice
 import msgspec
 
 from fretsaw.api.catalog import Catalog
-from fretsaw.api.labels import WELL_KNOWN, normalize
+from fretsaw.api.labels import AWS_TYPE_LABELS, WELL_KNOWN, normalize
 from fretsaw.api.resources import units
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.requirements import Requirements
@@ -132,7 +132,8 @@ class Universe:
         for key in sorted(written):
             self._written.setdefault(normalize(key), []).append(key)
         self._keys = frozenset((INSTANCE_TYPE, ZONE, CAPACITY_TYPE, *self._written, *self._offering_keys))
-        self.well_known = WELL_KNOWN | self._keys
+        self.well_known = (WELL_KNOWN - AWS_TYPE_LABELS) | self._keys
+        """Keys that a new node may have without its pool defining them; what no type says of itself is not among them."""
         self._columns: dict[str, dict[str, Bits]] = {}
         self._types_memo: dict[Requirement, Bits] = {}
         self._cells_memo: dict[Requirements, Bits] = {}
