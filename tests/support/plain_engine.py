@@ -16,7 +16,16 @@ from typing import Any
 
 from fretsaw.api.affinity import Toleration
 from fretsaw.api.catalog import Catalog, InstanceType, Offering
-from fretsaw.api.labels import AWS_TYPE_LABELS, CAPACITY_TYPE, HOSTNAME, INSTANCE_TYPE, NODEPOOL, WELL_KNOWN, ZONE, normalize
+from fretsaw.api.labels import (
+    AWS_TYPE_LABELS,
+    CAPACITY_TYPE,
+    HOSTNAME,
+    INSTANCE_TYPE,
+    NODEPOOL,
+    WELL_KNOWN,
+    ZONE,
+    normalize,
+)
 from fretsaw.api.node import Taint
 from fretsaw.api.nodepool import NodePool
 from fretsaw.api.pod import Pod
