@@ -133,7 +133,7 @@ class Universe:
             self._written.setdefault(normalize(key), []).append(key)
         self._keys = frozenset((INSTANCE_TYPE, ZONE, CAPACITY_TYPE, *self._written, *self._offering_keys))
         self.well_known = (WELL_KNOWN - AWS_TYPE_LABELS) | self._keys
-        """Keys that a new node may have without its pool defining them; what no type says of itself is not among them."""
+        """Keys that a new node may have without its pool defining them; not what no type says of itself."""
         self._columns: dict[str, dict[str, Bits]] = {}
         self._types_memo: dict[Requirement, Bits] = {}
         self._cells_memo: dict[Requirements, Bits] = {}
