@@ -36,7 +36,7 @@ _SIZE = "pod spec.containers[].resources.requests"
     [
         pytest.param({"taints": [b.taint("team")]}, {}, "taint team=true:NoSchedule not tolerated", "pod spec.tolerations", id="taint"),
         pytest.param({}, {"nodeSelector": {"team": "red"}}, 'no node of this pool has a label "team"', "pod spec.nodeSelector[team]", id="unknown label"),
-        pytest.param({}, {"nodeSelector": {"family": "a"}}, '(did you mean "karpenter.k8s.aws/instance-family"?)', "pod spec.nodeSelector[family]", id="misspelt label"),
+        pytest.param({}, {"nodeSelector": {"family": "a"}}, '(did you mean "x.io/family"?)', "pod spec.nodeSelector[family]", id="misspelt label"),
         pytest.param({}, {"nodeSelector": {FAMILY: "q"}}, f"no instance type of this pool has {FAMILY} In [q] (there are: a, b)", f"pod spec.nodeSelector[{FAMILY}]", id="unknown value"),
         pytest.param({}, {"affinity": b.node_affinity([b.need(FAMILY, "In", "q")])}, "(there are: a, b)", "pod spec.affinity.nodeAffinity", id="the field is the one that asks"),
         pytest.param({"needs": [b.need(ZONE, "In", "z-a")]}, {"nodeSelector": {ZONE: "z-b"}}, f"the pod asks for {ZONE} In [z-b], the pool allows In [z-a]", f"pod spec.nodeSelector[{ZONE}]", id="another zone"),
