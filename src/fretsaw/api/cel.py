@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Final
 
 from cel_expr_python import cel as engine
 
@@ -17,6 +17,10 @@ from fretsaw.api.problem import Problem
 from fretsaw.api.schema import LIST_TYPE, RIGHT, RULES, Schema
 from fretsaw.api.schema_check import re2, shown
 from fretsaw.api.structural import Path, path_text
+
+_LONG: Final = 50
+"""From this length on, a rule that compares the items of a list is run item by item: the engine ends an evaluation
+after 10000 steps, where the API server would go on."""
 
 
 class _Absent:
@@ -45,7 +49,7 @@ def _environment() -> Any:
     find = engine.FunctionDecl("find", [engine.Overload("find_pattern", string, [string, string], True, _find)])
     parse = engine.FunctionDecl("parse_int", [engine.Overload("parse_int", integer, [string], False, _integer)])
     return engine.NewEnv(
-        variables={"self": engine.Type.DYN, "oldSelf": engine.Type.DYN},
+        variables={"self": engine.Type.DYN, "oldSelf": engine.Type.DYN, "i": engine.Type.DYN},
         extensions=[engine.CelExtension("kubernetes", [find, parse])],
     )
 
@@ -58,8 +62,20 @@ def compiled(expression: str) -> Any:
 
 def holds(expression: str, value: Any, old: Any = None) -> bool:
     """Whether a rule holds of `self` (and `oldSelf`); False also when it ends in an error."""
+    if isinstance(value, list) and len(value) >= _LONG and (body := _body(expression)):
+        return all(_true(body, {"self": value, "oldSelf": old, "i": item}) for item in value)
+    return _true(expression, {"self": value, "oldSelf": old})
+
+
+def _body(expression: str) -> str:
+    """What a rule `self.all(i, …)` asks of each item if it compares items with each other, else empty."""
+    inner = expression.removeprefix("self.all(i, ").removesuffix(")")
+    return inner if len(expression) == len(inner) + len("self.all(i, )") and "self." in inner else ""
+
+
+def _true(expression: str, data: dict[str, Any]) -> bool:
     try:
-        result = compiled(expression).eval(data={"self": value, "oldSelf": old})
+        result = compiled(expression).eval(data=data)
         return result.type().name() == "BOOL" and bool(result.value())
     except (RuntimeError, ValueError, TypeError):
         return False

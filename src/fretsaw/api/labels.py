@@ -114,6 +114,11 @@ def is_subdomain(text: str) -> bool:
     return len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None
 
 
+def is_dns_label(text: str) -> bool:
+    """Whether text is a DNS label of at most 63 characters, such as a namespace's name."""
+    return len(text) <= 63 and "." not in text and _SUBDOMAIN.fullmatch(text) is not None
+
+
 def is_qualified_name(text: str) -> bool:
     """Whether text may be a label key: `name` or `prefix/name`, name at most 63 characters, prefix a DNS subdomain."""
     prefix, slash, name = text.rpartition("/")

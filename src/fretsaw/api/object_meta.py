@@ -29,24 +29,44 @@ _MAPS: Final = ("annotations", "labels")
 _FIELDS: Final = (*_STRINGS, *_NUMBERS, *_LISTS, *_MAPS)
 _MAX_ANNOTATIONS: Final = 256 * 1024
 _NAME_FORM: Final = "lower-case letters, digits, '-' and '.', a letter or digit first and last, at most 253"
+_NAMESPACE_FORM: Final = "lower-case letters, digits and '-', a letter or digit first and last, at most 63"
 _KEY_FORM: Final = "letters, digits, '-', '_' or '.', at most 63, after an optional DNS prefix and a slash"
 _OWNER: Final = ("apiVersion", "kind", "name", "uid")
 
 
-def metadata_problems(metadata: Any, *, namespaced: bool) -> list[Problem]:
-    """Problems of `metadata`, whose paths begin with it. Null fields count as absent."""
+def metadata_problems(metadata: Any, *, namespaced: bool, old: Any = None) -> list[Problem]:
+    """Problems of `metadata`, whose paths begin with it. Null fields count as absent; old: as stored, on update."""
     if metadata is None:
         return [Problem("metadata.name", "missing", right="name or generateName is required")]
     if not isinstance(metadata, dict):
         return [Problem("metadata", "must be a map", seen=shown(metadata))]
     given = {key: value for key, value in metadata.items() if value is not None}
     return [
+        *_unknown(metadata),
         *_types(given),
         *_names(given, namespaced=namespaced),
         *_labels(given.get("labels")),
         *_annotations(given.get("annotations")),
         *_references(given),
+        *_moved(given, old),
     ]
+
+
+def _unknown(metadata: dict[str, Any]) -> Iterator[Problem]:
+    """Fields that no object has, also when they are null."""
+    for name in metadata:
+        if name not in _FIELDS:
+            near = difflib.get_close_matches(str(name), _FIELDS, n=1)
+            yield Problem(f"metadata.{name}", "unknown field", right=f'did you mean "{near[0]}"?' if near else "")
+
+
+def _moved(given: dict[str, Any], old: Any) -> Iterator[Problem]:
+    """An update that names another object than the stored one."""
+    stored = old if isinstance(old, dict) else {}
+    for name in ("name", "namespace"):
+        value, before = given.get(name), stored.get(name)
+        if value and before and value != before:
+            yield Problem(f"metadata.{name}", "is immutable", seen=shown(value), right=f"stored as {before}")
 
 
 def _types(given: dict[str, Any]) -> Iterator[Problem]:
@@ -58,10 +78,7 @@ def _types(given: dict[str, Any]) -> Iterator[Problem]:
     }
     for name, value in given.items():
         here = f"metadata.{name}"
-        if name not in _FIELDS:
-            near = difflib.get_close_matches(str(name), _FIELDS, n=1)
-            yield Problem(here, "unknown field", right=f'did you mean "{near[0]}"?' if near else "")
-        elif not isinstance(value, expected[name][0]) or isinstance(value, bool):
+        if name in expected and (not isinstance(value, expected[name][0]) or isinstance(value, bool)):
             yield Problem(here, f"must be {expected[name][1]}", seen=shown(value))
 
 
@@ -74,6 +91,8 @@ def _names(given: dict[str, Any], *, namespaced: bool) -> Iterator[Problem]:
     # What is added to a generated name ends in letters, so that a dash or point may stand before it.
     if isinstance(generated, str) and generated and not labels.is_subdomain(generated.removesuffix("-") + "a"):
         yield Problem("metadata.generateName", "is no object name", seen=shown(generated), right=_NAME_FORM)
+    if isinstance(namespace, str) and namespace and namespaced and not labels.is_dns_label(namespace):
+        yield Problem("metadata.namespace", "is no namespace name", seen=shown(namespace), right=_NAMESPACE_FORM)
     if isinstance(namespace, str) and namespace and not namespaced:
         yield Problem("metadata.namespace", "is ignored: this kind has no namespace", "warning", seen=shown(namespace))
 

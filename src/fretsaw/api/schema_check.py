@@ -74,8 +74,13 @@ def _required(_: Any, names: list[str], instance: Any, __: Schema) -> Iterator[V
 
 
 def _any_of(_: Any, __: Any, instance: Any, schema: Schema) -> Iterator[ValidationError]:
-    if schema.get(INT_OR_STRING) and (isinstance(instance, bool) or not isinstance(instance, int | str)):
+    if schema.get(INT_OR_STRING) and not isinstance(instance, str) and not _is_int64(instance):
         yield ValidationError("type")
+
+
+def _is_int64(instance: Any) -> bool:
+    """Whether the API server reads the number as a whole one; it takes larger ones for floating-point numbers."""
+    return isinstance(instance, int) and not isinstance(instance, bool) and -(2**63) <= instance < 2**63
 
 
 def _format(_: Any, name: str, instance: Any, __: Schema) -> Iterator[ValidationError]:

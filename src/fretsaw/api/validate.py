@@ -41,7 +41,9 @@ def validate(
         return []
     whole = schema(resource.kind, aws=aws)
     found = [*_identity(raw, resource), *unknown_fields(_without_metadata(raw), whole, resource.kind)]
-    found += metadata_problems(raw.get("metadata"), namespaced=resource.namespaced)
+    found += metadata_problems(
+        raw.get("metadata"), namespaced=resource.namespaced, old=None if old is None else old.get("metadata")
+    )
     value = prepared(_without_metadata(raw), whole)
     before = None if old is None else prepared(_without_metadata(old), whole)
     found += _status(value, whole)

@@ -295,6 +295,51 @@ def _round_trip(raw: dict[str, Any], struct: type[msgspec.Struct]) -> bool:
     return True
 
 
+@pytest.mark.parametrize(("amount", "accepted"), [(2**63 - 1, True), (2**63, False), (1e300, False), (-(2**63), True)])
+def test_an_amount_beyond_64_bits_is_no_whole_number(amount: float, accepted: bool) -> None:
+    wrong = [p.path for p in validate(pool(limits={"cpu": amount}))]
+    assert wrong == ([] if accepted else ["spec.limits.cpu"])
+
+
+def test_an_unknown_field_of_metadata_is_refused_even_when_null() -> None:
+    raw = pool()
+    raw["metadata"]["lables"] = None
+    assert [(p.path, p.message) for p in validate(raw)] == [("metadata.lables", "unknown field")]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "accepted"), [("ml-team", True), ("ML", False), ("a.b", False), ("n" * 63, True), ("n" * 64, False)]
+)
+def test_a_namespace_is_a_dns_label(namespace: str, accepted: bool) -> None:
+    raw = {
+        "apiVersion": "autoscaling.x-k8s.io/v1beta1",
+        "kind": "CapacityBuffer",
+        "metadata": {"name": "room", "namespace": namespace},
+        "spec": {"podTemplateRef": {"name": "worker"}, "replicas": 1},
+    }
+    assert [p.path for p in validate(raw)] == ([] if accepted else ["metadata.namespace"])
+
+
+def test_an_update_may_not_rename_the_object() -> None:
+    other = pool()
+    other["metadata"]["name"] = "other"
+    assert [p.path for p in validate(other, old=pool())] == ["metadata.name"]
+    assert validate(pool(), old=pool()) == []
+
+
+def _interfaces(count: int) -> list[dict[str, Any]]:
+    return [
+        {"networkCardIndex": i, "deviceIndex": 0, "interfaceType": "efa-only" if i else "interface"}
+        for i in range(count)
+    ]
+
+
+def test_as_many_network_interfaces_as_the_list_holds_are_compared() -> None:
+    assert validate(node_class(networkInterfaces=_interfaces(150))) == []
+    twice = [*_interfaces(149), _interfaces(149)[-1]]
+    assert [p.path for p in validate(node_class(networkInterfaces=twice))] == ["spec.networkInterfaces"]
+
+
 @settings(max_examples=150, deadline=None)
 @given(POOLS)
 def test_accepted_pools_decode_and_stay_accepted(raw: dict[str, Any]) -> None:
