@@ -141,6 +141,9 @@ def _taint(taint: Tree, path: str) -> Iterator[Problem]:
         if text and not labels.is_qualified_name(text):
             right = "a name of at most 63 characters, after an optional DNS prefix and a slash"
             yield refused(f"{path}.{name}", "is not a qualified name", seen=f'"{text}"', right=right)
+    added = taint.get("timeAdded", "")
+    if added != added.upper():
+        yield refused(f"{path}.timeAdded", "does not decode as a time", seen=added, right="T and Z in upper case")
 
 
 def _budget(budget: Tree, path: str) -> Iterator[Problem]:

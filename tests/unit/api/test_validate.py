@@ -320,6 +320,12 @@ def test_a_namespace_is_a_dns_label(namespace: str, accepted: bool) -> None:
     assert [p.path for p in validate(raw)] == ([] if accepted else ["metadata.namespace"])
 
 
+@pytest.mark.parametrize(("added", "paths"), [("2026-01-01T00:00:00Z", []), ("2026-01-01t00:00:00z", ["timeAdded"])])
+def test_a_time_in_lower_case_is_admitted_and_does_not_decode(added: str, paths: list[str]) -> None:
+    found = validate(pool(taints=[{"key": "a", "effect": "NoSchedule", "timeAdded": added}]))
+    assert [(p.path, p.by) for p in found] == [(f"spec.template.spec.taints[0].{name}", "runtime") for name in paths]
+
+
 def test_an_update_may_not_rename_the_object() -> None:
     other = pool()
     other["metadata"]["name"] = "other"
