@@ -1,0 +1,361 @@
+"""The cluster as the engine knows it. `apply` is the only writer; everything else reads.
+
+Objects are immutable and kept by kind and key; what decisions ask again and again (the pods of a node, the machine of a
+claim) is indexed as events come in. `version` counts the changes that can make a different disruption possible.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fretsaw.api.catalog import Catalog
+from fretsaw.api.meta import Object
+from fretsaw.api.node import Node
+from fretsaw.api.nodeclaim import NodeClaim
+from fretsaw.api.nodepool import NodePool
+from fretsaw.api.pod import Pod
+from fretsaw.api.times import Millis
+from fretsaw.engine import events as e
+from fretsaw.engine.machines import Machine
+
+CLUSTER_WIDE = frozenset(
+    {
+        "Node", "NodePool", "NodeClaim", "NodeOverlay", "EC2NodeClass", "PersistentVolume", "StorageClass", "CSINode",
+        "VolumeAttachment", "Namespace", "PriorityClass", "RuntimeClass",
+    }
+)  # fmt: skip
+"""Kinds without namespaces."""
+HISTORY = 4
+"""Registrations that a pool's health remembers."""
+
+
+def key_of(obj: Object) -> str:
+    """`namespace/name`, or the name of a kind without namespaces."""
+    if type(obj).__name__ in CLUSTER_WIDE:
+        return obj.metadata.name
+    return f"{obj.metadata.namespace or 'default'}/{obj.metadata.name}"
+
+
+class ClusterState:
+    """All that is known. Fields are read by everyone and written by `apply`."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[str, Any]] = defaultdict(dict)
+        """By kind, then key, in the order in which they came."""
+        self.catalogs: dict[str, Catalog] = {}
+        """What each pool can launch."""
+        self.unusable: dict[str, str] = {}
+        """Pools whose node class cannot launch anything, with the reason."""
+        self.offerings_out: frozenset[tuple[str, str, str]] = frozenset()
+        self.pods_on: dict[str, dict[str, Pod]] = defaultdict(dict)
+        """Bound pods by node name and key."""
+        self.waiting: dict[str, Pod] = {}
+        """Pods without a node that have not ended."""
+        self.nominated: dict[str, Millis] = {}
+        """Until when a machine is left alone for a pod."""
+        self.batch: e.BatchOpened | None = None
+        self.last_batch: e.BatchDone | None = None
+        self.proposed: e.CommandProposed | None = None
+        self.commands: dict[str, e.CommandStarted] = {}
+        self.idle: dict[str, int] = {}
+        """For each disruption method the version in which it last found nothing."""
+        self.unseen_pools: tuple[str, ...] = ()
+        self.looked: Millis = 0
+        """When the disruption loop last ran."""
+        self.health: dict[str, deque[bool]] = {}
+        self.launching: dict[str, e.InstanceCreated | e.LaunchRefused] = {}
+        """What the cloud answered for a claim, until the claim says so itself."""
+        self.lost: set[str] = set()
+        """Instances that the provider no longer finds."""
+        self.listed: frozenset[str] | None = None
+        """Instances of the last listing; None before the first."""
+        self.interruptions: dict[str, str] = {}
+        """What was announced about an instance and not acted upon yet."""
+        self.drifted: dict[str, str] = {}
+        """The provider's drift reason by claim."""
+        self.checked: dict[tuple[str, str], Millis] = {}
+        self.evictions: dict[str, e.EvictionAnswered] = {}
+        """The last answer of the eviction API by pod."""
+        self.version = 0
+        self._machines: dict[str, Machine] = {}
+        self._stale: set[str] = set()
+        self._claim_of: dict[str, str] = {}
+        """Claim by provider id."""
+        self._node_of: dict[str, str] = {}
+        """Node by provider id."""
+        self.touched: set[str] = set()
+        """Machines whose claim, node or pods changed since the last turn; `turn` reads it, the world clears it."""
+
+    # Reading
+
+    def get(self, kind: str, key: str) -> Any:
+        """One object, None where there is none."""
+        return self.objects[kind].get(key)
+
+    @property
+    def pods(self) -> Mapping[str, Pod]:
+        """All pods by key."""
+        return self.objects["Pod"]
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """All nodes by name."""
+        return self.objects["Node"]
+
+    @property
+    def claims(self) -> Mapping[str, NodeClaim]:
+        """All NodeClaims by name."""
+        return self.objects["NodeClaim"]
+
+    @property
+    def pools(self) -> Mapping[str, NodePool]:
+        """All NodePools by name."""
+        return self.objects["NodePool"]
+
+    @property
+    def machines(self) -> Mapping[str, Machine]:
+        """All machines by name: that of the claim, or of a node without one."""
+        self._refresh()
+        return self._machines
+
+    def machine_of(self, node: str) -> Machine | None:
+        """The machine of a node."""
+        return self.machines.get(self._name_of_node(node))
+
+    @property
+    def marked(self) -> frozenset[str]:
+        """Machines that a running command will take away."""
+        return frozenset(name for started in self.commands.values() for name in started.command.candidates)
+
+    def leaving(self, machine: Machine) -> bool:
+        """Whether a machine is on its way out: deleted, or marked by a running command."""
+        return machine.deleting or machine.terminating or machine.name in self.marked
+
+    # Writing
+
+    def apply(self, event: e.Event) -> None:
+        """Take note of what happened."""
+        match event:
+            case e.Changed(obj):
+                self._set(obj)
+            case e.Gone(kind, key):
+                self._remove(kind, key)
+            case e.CatalogRead(pools, catalog, why):
+                self._catalog(pools, catalog, why)
+            case e.OfferingsOut(offerings):
+                self._moved(offerings != self.offerings_out)
+                self.offerings_out = offerings
+            case e.InstanceCreated(claim) | e.LaunchRefused(claim):
+                self.launching[claim] = event
+                self.touched.add(claim)
+            case e.InstanceGone(provider_id):
+                self.lost.add(provider_id)
+                self._touch_instance(provider_id)
+            case e.InstancesListed(provider_ids):
+                self.listed = provider_ids
+            case e.Interrupted(provider_id, kind):
+                self.interruptions[provider_id] = kind
+                self._touch_instance(provider_id)
+            case e.DriftFound(claim, reason):
+                self.drifted[claim] = reason
+                if not reason:
+                    del self.drifted[claim]
+                self.touched.add(claim)
+            case e.EvictionAnswered(pod):
+                self.evictions[pod] = event
+            case e.Nominated(machine, until):
+                self.nominated[machine] = max(until, self.nominated.get(machine, 0))
+            case _:
+                self._note(event)
+
+    def _note(self, event: e.Event) -> None:
+        """The engine's own memory."""
+        match event:
+            case e.BatchOpened():
+                self.batch = event
+            case e.BatchDone():
+                self.batch, self.last_batch = None, event
+            case e.CommandProposed():
+                self.proposed = event
+            case e.CommandDropped():
+                self.proposed = None
+                self._moved()
+            case e.CommandStarted(command):
+                self.proposed = None
+                self.commands[command.id] = event
+                self.touched.update(command.candidates)
+                self._moved()
+            case e.CommandEnded(command_id):
+                ended = self.commands.pop(command_id, None)
+                self.touched.update(ended.command.candidates if ended else ())
+                self._moved()
+            case e.MethodIdle(method, version):
+                self.idle[method] = version
+            case e.MethodCut(pools):
+                self.unseen_pools = pools
+            case e.Looked(at):
+                self.looked = at
+            case e.Registered(pool, well):
+                self.health.setdefault(pool, deque(maxlen=HISTORY)).append(well)
+            case e.HealthForgotten(pool, healthy):
+                self.health[pool] = deque({None: (), True: (True,), False: (False, False)}[healthy], HISTORY)
+            case e.Checked(what, key, at):
+                self.checked[what, key] = at
+            case _:
+                raise TypeError(f"no such event: {event}")
+
+    def _moved(self, really: bool = True) -> None:
+        """Another disruption may be possible now."""
+        self.version += really
+
+    def _set(self, obj: Object) -> None:
+        kind, key = type(obj).__name__, key_of(obj)
+        old = self.objects[kind].get(key)
+        self.objects[kind][key] = obj
+        match obj:
+            case Pod():
+                self._set_pod(old, obj)
+            case Node():
+                self._set_node(old, obj)
+            case NodeClaim():
+                self._set_claim(old, obj)
+            case NodePool():
+                self._moved(old is None or old.spec != obj.spec)
+            case _:
+                self._moved(old is None)
+
+    def _remove(self, kind: str, key: str) -> None:
+        old = self.objects[kind].pop(key, None)
+        match old:
+            case None:
+                return
+            case Pod():
+                self._unbind(old)
+                self.waiting.pop(key, None)
+                self.evictions.pop(key, None)
+                self._moved()
+            case Node():
+                self._node_of.pop(old.spec.provider_id, None)
+                self._stale_node(old.metadata.name, old.spec.provider_id)
+                self._moved()
+            case NodeClaim():
+                self._forget_claim(old)
+            case _:
+                self._moved()
+
+    def _forget_claim(self, claim: NodeClaim) -> None:
+        name = claim.metadata.name
+        self._claim_of.pop(claim.status.provider_id, None)
+        self.launching.pop(name, None)
+        self.drifted.pop(name, None)
+        self.nominated.pop(name, None)
+        self.interruptions.pop(claim.status.provider_id, None)
+        self.lost.discard(claim.status.provider_id)
+        self._stale.update((name, self._node_of.get(claim.status.provider_id, name)))
+        self.touched.add(name)
+        self._moved()
+
+    def _set_pod(self, old: Pod | None, pod: Pod) -> None:
+        if old is not None and old.spec.node_name:
+            del self.pods_on[old.spec.node_name][old.key]
+        if pod.spec.node_name:
+            self.pods_on[pod.spec.node_name][pod.key] = pod
+            self.waiting.pop(pod.key, None)
+            self._stale.add(self._name_of_node(pod.spec.node_name))
+            self.touched.add(self._name_of_node(pod.spec.node_name))
+        elif pod.is_terminal:
+            self.waiting.pop(pod.key, None)
+        else:
+            self.waiting[pod.key] = pod
+        bound = bool(pod.spec.node_name) and (old is None or not old.spec.node_name)
+        ended = pod.is_terminal and (old is None or not old.is_terminal)
+        left = bool(pod.metadata.deletion_timestamp) and (old is None or not old.metadata.deletion_timestamp)
+        self._moved(bound or ended or left)
+
+    def _unbind(self, pod: Pod) -> None:
+        node = pod.spec.node_name
+        if node:
+            self.pods_on[node].pop(pod.key, None)
+            self._stale.add(self._name_of_node(node))
+            self.touched.add(self._name_of_node(node))
+
+    def _set_node(self, old: Node | None, node: Node) -> None:
+        if node.spec.provider_id:
+            self._node_of[node.spec.provider_id] = node.metadata.name
+        self._stale_node(node.metadata.name, node.spec.provider_id)
+        same = old is not None and (
+            (old.metadata.labels, old.spec, old.metadata.deletion_timestamp, old.status.allocatable)
+            == (node.metadata.labels, node.spec, node.metadata.deletion_timestamp, node.status.allocatable)
+        )
+        self._moved(not same)
+
+    def _set_claim(self, old: NodeClaim | None, claim: NodeClaim) -> None:
+        name = claim.metadata.name
+        if claim.status.provider_id:
+            self._claim_of[claim.status.provider_id] = name
+            self.launching.pop(name, None)
+            self._stale.add(self._node_of.get(claim.status.provider_id, name))
+        self._stale.add(name)
+        self.touched.add(name)
+        same = old is not None and (
+            (old.metadata.deletion_timestamp, old.status.provider_id, _truths(old))
+            == (claim.metadata.deletion_timestamp, claim.status.provider_id, _truths(claim))
+        )
+        self._moved(not same)
+
+    def _catalog(self, pools: tuple[str, ...], catalog: Catalog | None, why: str) -> None:
+        for pool in pools:
+            if catalog is None:
+                self.catalogs.pop(pool, None)
+                self.unusable[pool] = why
+            else:
+                self.catalogs[pool] = catalog
+                self.unusable.pop(pool, None)
+        self._moved()
+
+    # Machines
+
+    def _touch_instance(self, provider_id: str) -> None:
+        name = self._claim_of.get(provider_id)
+        if name is not None:
+            self.touched.add(name)
+
+    def _name_of_node(self, node: str) -> str:
+        found = self.objects["Node"].get(node)
+        return self._claim_of.get(found.spec.provider_id, node) if found is not None else node
+
+    def _stale_node(self, node: str, provider_id: str) -> None:
+        name = self._claim_of.get(provider_id, node)
+        self._stale.update((name, node))
+        self.touched.add(name)
+
+    def _refresh(self) -> None:
+        """Build anew the machines of which something changed."""
+        for name in sorted(self._stale):
+            machine = self._built(name)
+            if machine is None:
+                self._machines.pop(name, None)
+            else:
+                self._machines[name] = machine
+        self._stale.clear()
+
+    def _built(self, name: str) -> Machine | None:
+        claim = self.objects["NodeClaim"].get(name)
+        if claim is not None:
+            node = self.objects["Node"].get(self._node_of.get(claim.status.provider_id, ""))
+        else:
+            node = self.objects["Node"].get(name)
+            if node is None or node.spec.provider_id in self._claim_of:
+                return None
+        return Machine(claim, node, tuple(self._sorted_pods(node)))
+
+    def _sorted_pods(self, node: Node | None) -> Iterator[Pod]:
+        found = self.pods_on.get(node.metadata.name, {}) if node is not None else {}
+        return (found[key] for key in sorted(found))
+
+
+def _truths(claim: NodeClaim) -> list[tuple[str, str]]:
+    """The claim's conditions without their times and texts."""
+    return [(c.type, c.status) for c in claim.status.conditions]
