@@ -33,6 +33,11 @@ class NodeClassRef(Value, frozen=True):
     kind: str
     name: str
 
+    @property
+    def label(self) -> str:
+        """The label with which nodes name their class, such as `karpenter.k8s.aws/ec2nodeclass`."""
+        return f"{self.group}/{self.kind.lower()}"
+
 
 def _in(keys: frozenset[str]) -> str:
     return "[" + ", ".join(f"'{key}'" for key in sorted(keys)) + "]"

@@ -99,7 +99,7 @@ def lot_of(prepared: Prepared, kind: Kind) -> Lot:
     shape = prepared.shape(kind, 0)
     assert shape is not None
     tolerations = shape.wishes.tolerations
-    if prepared.tolerate_preferences:
+    if prepared.supply.tolerate_preferences:
         tolerations = (*tolerations, TOLERATE_PREFERENCES)
     alternatives = tuple(
         dict.fromkeys(
@@ -109,7 +109,7 @@ def lot_of(prepared: Prepared, kind: Kind) -> Lot:
         )
     )
     lot = Lot(shape.mold.requests, alternatives, tolerations, None, _companions(kind))
-    wishes = shape.wishes.any_preference or prepared.tolerate_preferences
+    wishes = shape.wishes.any_preference or prepared.supply.tolerate_preferences
     plain = shape.free and not wishes and not shape.mold.ports and len(alternatives) == 1
     return msgspec.structs.replace(lot, openers=first_choices(prepared, lot)) if plain else lot
 

@@ -5,7 +5,7 @@ Immutable. The planner fills it from files; a live cluster's watches will fill t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -29,9 +29,17 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     """The catalog of each pool, by the pool's name; pools of one node class share one object."""
     unready: Mapping[str, str] = {}
     """Pools that cannot be used, by name, with the reason."""
+    offerings_out: frozenset[tuple[str, str, str]] = frozenset()
+    """(type, zone, capacity type) that the catalogs sell and the cloud has not, for now; `*` stands for any."""
+    leaving: frozenset[str] = frozenset()
+    """Machines (claims, or nodes without one) that are to go although nobody has deleted them yet."""
     overlays: tuple[NodeOverlay, ...] = ()
     buffers: tuple[CapacityBuffer, ...] = ()
     pods: tuple[Pod, ...] = ()
+    waiting: tuple[Pod, ...] | None = None
+    """Those of `pods` without a node, where the caller keeps them apart."""
+    on_nodes: Mapping[str, Sequence[Pod]] | None = None
+    """Those with one, by node, likewise; finished pods may be among them."""
     nodes: tuple[Node, ...] = ()
     node_claims: tuple[NodeClaim, ...] = ()
     csi_nodes: tuple[CSINode, ...] = ()

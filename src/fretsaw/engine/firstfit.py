@@ -4,7 +4,7 @@ Existing nodes first, then the nodes opened in this pass (those with fewest pods
 pool that takes the pod; if none does, the pod gives up one wish and starts again. Pods that found no place are tried
 again as long as others still find one.
 
-What makes it quick: a place that refused a mold for good is never asked again (`Mold.dead`), what other pods allow is a
+What makes it quick: a place that refused a mold for good is never asked again (`_dead`), what other pods allow is a
 bit mask over places, and what a place would become is remembered by requirement sets.
 
 Source: Karpenter v1.14 scheduler.go (Solve, add), nodeclaim.go (CanAdd), existingnode.go, queue.go.
@@ -50,7 +50,12 @@ class FirstFit:
         self._alone: dict[Mold, int | None] = {}
         self._width = max(4, min(64, int(self.settings.budget_s / (TRY_S * max(len(prepared.queue), 1)))))
         """Open nodes that a thrifty pass compares for one pod: fewer where there are many pods."""
-        self.nodes = prepared.existing()
+        self.nodes = list(prepared.ground.places)
+        """The prepared places; one that takes a pod is copied first, so that the next pass finds it as it was."""
+        self._dead: dict[Mold, list[Bits]] = {}
+        """Places (by space) that have refused a mold for good."""
+        self._failed: dict[Kind, int] = {}
+        """The version of the pass at which a pod of a kind last found no place at all."""
         self.open: list[OpenNode] = []
         self.levels: dict[int, Bits] = {}
         """Open nodes by the number of their pods."""
@@ -63,9 +68,9 @@ class FirstFit:
         self.deferred: set[str] = set()
         self.version = 0
         self.standing = Standing(prepared.topology)
-        for node in self.nodes:
+        self._all_nodes = ((1 << len(self.nodes)) - 1) & ~prepared.removed
+        for node in prepared.existing() if self.standing.watches else ():
             self.standing.enter(NODES, node.bit, node.requirements)
-        self._all_nodes = sum(node.bit for node in self.nodes)
         self._on_sale: dict[str, Bits] = {t.name: self._within_limits(t) for t in prepared.templates}
         self._refusals: dict[tuple[Template, Mold], bool] = {}
         self._hopeful: set[Mold] = set()
@@ -95,7 +100,7 @@ class FirstFit:
 
     def _attempt(self, kind: Kind, pod: str) -> bool:
         """Place one pod, giving up its wishes one by one; False when it finds no place even without them."""
-        if kind.failed_at == self.version:
+        if self._failed.get(kind) == self.version:
             return False
         self.deferred.discard(pod)
         depth = 0
@@ -108,7 +113,7 @@ class FirstFit:
                 self.version += 1
                 return True
             depth += 1
-        kind.failed_at = self.version
+        self._failed[kind] = self.version
         return False
 
     def _place(self, shape: Shape, pod: str) -> bool | str:
@@ -135,12 +140,15 @@ class FirstFit:
     def _first_existing(self, shape: Shape) -> ExistingNode | None:
         if not self.nodes:
             return None
-        allowed = self.standing.allowed(shape, NODES, self._all_nodes & ~shape.mold.dead[NODES])
+        dead = self._dead_places(shape.mold)
+        allowed = self.standing.allowed(shape, NODES, self._all_nodes & ~dead[NODES])
         while allowed:
             low = allowed & -allowed
             node = self.nodes[low.bit_length() - 1]
             if node.why_not(shape.mold, shape.wanted) is not None:
-                shape.mold.dead[NODES] |= low
+                dead[NODES] |= low
+                if not node.pods:
+                    self.prepared.ground.refuse(shape.mold, low)
             else:
                 for base in self._bases(node.requirements.merged(shape.wanted), shape.mold, frozenset()):
                     if next(self.standing.narrowings(shape, NODES, base), None) is not None:
@@ -148,7 +156,15 @@ class FirstFit:
             allowed ^= low
         return None
 
+    def _dead_places(self, mold: Mold) -> list[Bits]:
+        dead = self._dead.get(mold)
+        if dead is None:
+            dead = self._dead[mold] = [self.prepared.ground.refusing.get(mold, 0), 0]
+        return dead
+
     def _take_existing(self, node: ExistingNode, shape: Shape, pod: str) -> None:
+        if not node.pods:
+            node = self.nodes[node.bit.bit_length() - 1] = node.copy()
         node.take(pod, shape.mold)
         self.standing.record(shape, NODES, node.bit, node.hostname, node.taints, node.requirements)
 
@@ -158,7 +174,8 @@ class FirstFit:
         mold = shape.mold
         if not self.open or not mold.on_new_hosts:
             return None
-        allowed = self.standing.allowed(shape, OPEN, ((1 << len(self.open)) - 1) & ~mold.dead[OPEN])
+        dead_places = self._dead_places(mold)
+        allowed = self.standing.allowed(shape, OPEN, ((1 << len(self.open)) - 1) & ~dead_places[OPEN])
         if not allowed:
             return None
         best: tuple[int, OpenNode, Fit] | None = None
@@ -183,7 +200,7 @@ class FirstFit:
                 if fit == DEAD:
                     refused = self._refused(node.template, mold)
                     dead = self._template_nodes[node.template] if refused else node.bit
-                    mold.dead[OPEN] |= dead
+                    dead_places[OPEN] |= dead
                     allowed &= ~dead
         return self._worth(best, mold) if best is not None else None
 

@@ -30,6 +30,8 @@ class StateNode(msgspec.Struct, frozen=True):
     """The node's name, or its claim's until it has registered."""
     node_name: str
     """The name that pods are bound to; empty before there is a Node."""
+    machine: str
+    """The claim's name, or the node's where there is no claim."""
     hostname: str
     labels: Mapping[str, str]
     """Keys normalised."""
@@ -47,19 +49,37 @@ class StateNode(msgspec.Struct, frozen=True):
         return self.labels.get(NODEPOOL, "")
 
 
+Known = dict[str, tuple[object, object, object, "StateNode"]]
+"""Views made before, by machine, with the objects that they were made from."""
+
+
 def state_nodes(
-    nodes: Iterable[Node], claims: Iterable[NodeClaim], csi_nodes: Iterable[CSINode]
+    nodes: Iterable[Node], claims: Iterable[NodeClaim], csi_nodes: Iterable[CSINode], known: Known | None = None
 ) -> tuple[StateNode, ...]:
-    """One StateNode for each machine, ordered by name. Claims that have not launched are left out: nothing is known."""
-    limits = {csi.metadata.name: _limits(csi) for csi in csi_nodes}
+    """One StateNode for each machine, ordered by name. Claims that have not launched are left out: nothing is known.
+
+    known: views made before, which are taken over where the objects are the same, and renewed where they are not.
+    """
+    drivers = {csi.metadata.name: csi for csi in csi_nodes}
     launched = {c.status.provider_id: c for c in claims if c.status.provider_id}
+    memory = {} if known is None else known
     found = []
     for node in nodes:
         if _is_known(node):
             claim = launched.pop(node.spec.provider_id, None) if node.spec.provider_id else None
-            found.append(_merged(node, claim, limits.get(node.metadata.name, {})))
-    found.extend(_merged(None, claim, {}) for claim in launched.values())
+            found.append(_view(node, claim, drivers.get(node.metadata.name), memory))
+    found.extend(_view(None, claim, None, memory) for claim in launched.values())
     return tuple(sorted(found, key=lambda n: (n.name, n.node_name)))
+
+
+def _view(node: Node | None, claim: NodeClaim | None, csi: CSINode | None, known: Known) -> StateNode:
+    name = claim.metadata.name if claim is not None else node.metadata.name if node is not None else ""
+    before = known.get(name)
+    if before is not None and before[0] is node and before[1] is claim and before[2] is csi:
+        return before[3]
+    view = _merged(node, claim, _limits(csi) if csi is not None else {})
+    known[name] = (node, claim, csi, view)
+    return view
 
 
 def _is_known(node: Node) -> bool:
@@ -89,6 +109,7 @@ def _merged(node: Node | None, claim: NodeClaim | None, volume_limits: Mapping[s
     return StateNode(
         name=name,
         node_name=node_name,
+        machine=claim.metadata.name if claim is not None else node_name,
         hostname=labels.get(HOSTNAME) or name,
         labels=labels,
         taints=_taints(node, claim, from_claim=from_claim, initialized=initialized),

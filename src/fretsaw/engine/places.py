@@ -6,6 +6,8 @@ They are written to by the pass alone.
 
 from __future__ import annotations
 
+from copy import copy
+
 import msgspec
 
 from fretsaw.api.node import Taint
@@ -46,6 +48,20 @@ class ExistingNode:
         """Claims that take a slot, by driver."""
         self.limits: dict[str, int] = {}
         self.pods: list[str] = []
+
+    def moved(self, bit: Bits) -> ExistingNode:
+        """The same place under another bit; what is on it is shared, so neither may be written to."""
+        other = copy(self)
+        other.bit = bit
+        return other
+
+    def copy(self) -> ExistingNode:
+        """Another place in the same state, so that this one stays as it is."""
+        other = copy(self)
+        other.free = dict(self.free)
+        other.ports, other.pods = list(self.ports), list(self.pods)
+        other.attached = {driver: set(claims) for driver, claims in self.attached.items()}
+        return other
 
     def why_not(self, mold: Mold, wanted: Requirements) -> Reason | None:
         """Why the node can never take such a pod, None if it might. wanted: the requirements with any host name."""

@@ -29,7 +29,6 @@ class Mold:
     __slots__ = (
         "alternatives",
         "attachments",
-        "dead",
         "on_new_hosts",
         "ports",
         "requests",
@@ -46,8 +45,6 @@ class Mold:
         self.attachments = key.attachments
         host = key.requirements.get(HOSTNAME)
         self.on_new_hosts = host is None or host.has(NEW_HOST)
-        self.dead = [0, 0]
-        """Places (by space) that have refused this mold for good."""
 
 
 class MoldKey(msgspec.Struct, frozen=True):
@@ -118,7 +115,7 @@ class Shape:
 class Kind:
     """Equal pods: the same namespace, labels, spec and volumes."""
 
-    __slots__ = ("chain", "failed_at", "gpus", "labels", "namespace", "owned", "pods", "requests", "sample", "sort_key")
+    __slots__ = ("chain", "gpus", "labels", "namespace", "owned", "pods", "requests", "sample", "sort_key")
 
     def __init__(self, sample: Pod, namespace: str, labels: Mapping[str, str], requests: Mapping[str, int]) -> None:
         self.sample = sample
@@ -130,8 +127,6 @@ class Kind:
         self.chain: list[Shape] = []
         """Relaxations made so far, the original first."""
         self.owned: Owned
-        self.failed_at = -1
-        """The version of the pass at which a pod of this kind last found no place at all."""
         self.gpus = gpu_count(requests)
 
 

@@ -28,6 +28,11 @@ class Standing:
         for key in self._keys:
             self._states[NODES][key], self._states[OPEN][key] = {}, {}
 
+    @property
+    def watches(self) -> bool:
+        """Whether it has to be told of the places at all."""
+        return bool(self._keys)
+
     def allowed(self, shape: Shape, space: int, places: Bits) -> Bits:
         """The places of `places` that every topology group of the pod admits for now."""
         for group in shape.host_groups:

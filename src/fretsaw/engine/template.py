@@ -145,7 +145,7 @@ def requirements_of(pool: NodePool) -> Requirements:
     labels = {
         **metadata.labels,
         NODEPOOL: pool.metadata.name,
-        f"{reference.group}/{reference.kind.lower()}": reference.name,
+        reference.label: reference.name,
     }
     asked = [Requirement.of(normalize(r.key), r.operator, r.values, r.min_values) for r in spec.requirements]
     return Requirements([*asked, *Requirements.of_labels(labels)])

@@ -106,6 +106,9 @@ class GroupSet:
     def __iter__(self) -> Iterator[Group]:
         return iter(self._by_key.values())
 
+    def __len__(self) -> int:
+        return len(self._by_key)
+
     def of(self, spec: GroupKey, selector: LabelSelector | None) -> Group:
         """The group of this key, made where it is new."""
         group = self._by_key.get(spec)
@@ -162,6 +165,11 @@ class Topology:
             if where is not None:
                 self._count(pod, where)
         self._saved = [(g, g.saved()) for g in (*self._groups, *self._inverse)]
+
+    @property
+    def counts(self) -> bool:
+        """Whether anything is counted, so that it matters which pods run."""
+        return bool(self._groups) or bool(self._inverse)
 
     def reset(self) -> None:
         """Count only the pods that ran before the pass."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from decimal import Decimal
 from functools import lru_cache
 from itertools import islice
@@ -56,6 +57,8 @@ class Cell(msgspec.Struct, frozen=True):
     price_usd: Mapping[int, float]
     """The same as the catalog writes them."""
     price_source: Mapping[int, str]
+    listed_usd: Mapping[int, float] = {}
+    """Prices of all types of `listed`, on sale or not."""
     reservation_capacity: int | None = None
 
     @property
@@ -116,8 +119,12 @@ class Universe:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
+        self.base = self
+        """The universe with all that the catalog sells (see `with_out`)."""
         types = catalog.instance_types
         self.names = tuple(t.name for t in types)
+        self.number = {name: t for t, name in enumerate(self.names)}
+        """The place of each type by its name."""
         self.all: Bits = (1 << len(types)) - 1
         self.capacity = tuple({r: units(r, q, up=False) for r, q in t.capacity.items()} for t in types)
         self.overhead = tuple({r: units(r, q, up=True) for r, q in t.overhead.items()} for t in types)
@@ -143,6 +150,24 @@ class Universe:
         self._order_memo: dict[Bits, list[tuple[int, int, int]]] = {}
         self._cheapest_memo: dict[tuple[Bits, Bits, int], tuple[tuple[int, int, int], ...]] = {}
         self.reserved_cells: Bits = sum(1 << c for c, cell in enumerate(self.cells) if cell.reserved)
+
+    def with_out(self, offerings: frozenset[tuple[str, str, str]]) -> Universe:
+        """The same catalog with these (type, zone, capacity type) not on sale; `*` stands for any."""
+        base = self.base
+        if not offerings:
+            return base
+        other = copy(base)
+        other.cells = tuple(_reduced(cell, base._types_out(cell, offerings)) for cell in base.cells)
+        other._eligible_memo, other._on_sale_memo, other._price_memo = {}, {}, {}
+        other._order_memo, other._cheapest_memo = {}, {}
+        return other
+
+    def _types_out(self, cell: Cell, offerings: frozenset[tuple[str, str, str]]) -> Bits:
+        out = 0
+        for name, zone, capacity_type in offerings:
+            if zone in ("*", cell.zone) and capacity_type in ("*", cell.capacity_type):
+                out |= self.all if name == "*" else 1 << self.number[name] if name in self.number else 0
+        return out & cell.on_sale
 
     def _column(self, key: str) -> dict[str, Bits]:
         """The values of a label with the types that may carry them, on sale or not; made when first asked for."""
@@ -175,10 +200,6 @@ class Universe:
     def carries(self, key: str) -> bool:
         """Whether any type or offering carries the label `key`."""
         return key in self._keys
-
-    def label_keys(self) -> tuple[str, ...]:
-        """The labels that any type or offering carries, sorted."""
-        return tuple(sorted(self._keys))
 
     def satisfying(self, requirement: Requirement) -> Bits:
         """Types whose labels overlap one requirement; a key that no type carries restricts nothing."""
@@ -272,6 +293,18 @@ def _allocatable(capacity: dict[str, int], overhead: dict[str, int]) -> dict[str
     return left
 
 
+def _reduced(cell: Cell, out: Bits) -> Cell:
+    """The cell without some types on sale."""
+    if not out:
+        return cell
+    return msgspec.structs.replace(
+        cell,
+        on_sale=cell.on_sale & ~out,
+        price_nano={t: price for t, price in cell.price_nano.items() if not out >> t & 1},
+        price_usd={t: price for t, price in cell.price_usd.items() if not out >> t & 1},
+    )
+
+
 def _union(masks: Iterable[Bits]) -> Bits:
     found = 0
     for mask in masks:
@@ -294,11 +327,12 @@ def _admits(requirements: Requirements, cell: Cell, offering_keys: frozenset[str
 class _Gathered:
     """What the offerings of one cell say, while they are read."""
 
-    __slots__ = ("left", "listed", "on_sale", "prices", "sources")
+    __slots__ = ("all_prices", "left", "listed", "on_sale", "prices", "sources")
 
     def __init__(self) -> None:
         self.listed = self.on_sale = 0
         self.prices: dict[int, float] = {}
+        self.all_prices: dict[int, float] = {}
         self.sources: dict[int, str] = {}
         self.left: int | None = None
 
@@ -316,6 +350,7 @@ def _cells(catalog: Catalog) -> tuple[Cell, ...]:
                 key = (o.zone, o.capacity_type, tuple(sorted((normalize(k), v) for k, v in o.labels.items())))
                 cell = as_written[written] = gathered.setdefault(key, _Gathered())
             cell.listed |= bit
+            cell.all_prices[t] = min(o.price, cell.all_prices.get(t, math.inf))
             if o.reservation_capacity is not None:
                 cell.left = o.reservation_capacity if cell.left is None else min(cell.left, o.reservation_capacity)
             if o.available:
@@ -331,6 +366,7 @@ def _cells(catalog: Catalog) -> tuple[Cell, ...]:
             price_nano={t: nano_usd(price) for t, price in cell.prices.items()},
             price_usd=cell.prices,
             price_source=cell.sources,
+            listed_usd=cell.all_prices,
             reservation_capacity=cell.left,
         )
         for key, cell in sorted(gathered.items())
