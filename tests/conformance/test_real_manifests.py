@@ -115,7 +115,6 @@ def test_each_manifest_of_the_gpu_platform_loads(file):
         "18-servicemonitor-karpenter.yaml": ["the kind ServiceMonitor is not read"],
         "19-servicemonitor-dcgm-exporter.yaml": ["the kind ServiceMonitor is not read"],
         "20-prometheusrule-karpenter-gpu-alerts.yaml": ["the kind PrometheusRule is not read"],
-        "23-hpa-llm-inference.yaml": ["the kind HorizontalPodAutoscaler is not read"],
         "24-helm-gpu-operator-values.yaml": ["not a Kubernetes object: no apiVersion and no kind"],
     }.get(file.name, [])
     assert [warning.message for warning in manifests.warnings] == expected

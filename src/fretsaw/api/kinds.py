@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from fretsaw.api import node, pod, policy, storage, workload
+from fretsaw.api import autoscaling, node, pod, policy, storage, workload
 from fretsaw.api.meta import Object
 
 KARPENTER: Final = "karpenter.sh"
@@ -69,6 +69,7 @@ KINDS: Final[dict[tuple[str, str], Kind]] = {
         _core(workload.DaemonSet, "apps"),
         _core(workload.Job, "batch"),
         _core(workload.CronJob, "batch"),
+        _core(autoscaling.HorizontalPodAutoscaler, "autoscaling", versions="v2 v1"),
         _core(policy.PodDisruptionBudget, "policy"),
         _core(policy.PriorityClass, "scheduling.k8s.io", namespaced=False),
         _core(policy.RuntimeClass, "node.k8s.io", namespaced=False),

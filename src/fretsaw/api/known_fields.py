@@ -28,6 +28,7 @@ Service: apiVersion kind metadata:Meta spec:ServiceSpec status
 PersistentVolumeClaim: apiVersion kind metadata:Meta spec:ClaimSpec status
 PersistentVolume: apiVersion kind metadata:Meta spec:VolumeSpec status
 PodDisruptionBudget: apiVersion kind metadata:Meta spec:BudgetSpec status
+HorizontalPodAutoscaler: apiVersion kind metadata:Meta spec:AutoscalerSpec status
 PriorityClass: apiVersion kind metadata:Meta value globalDefault description preemptionPolicy
 RuntimeClass: apiVersion kind metadata:Meta handler overhead:Overhead scheduling:RuntimeScheduling
 StorageClass: apiVersion kind metadata:Meta provisioner parameters reclaimPolicy mountOptions allowVolumeExpansion
@@ -143,6 +144,20 @@ CSIVolume: driver volumeHandle readOnly fsType volumeAttributes controllerPublis
  nodePublishSecretRef controllerExpandSecretRef nodeExpandSecretRef
 VolumeAffinity: required:NodeSelector
 BudgetSpec: minAvailable maxUnavailable selector:Selector unhealthyPodEvictionPolicy
+AutoscalerSpec: scaleTargetRef:Reference minReplicas maxReplicas metrics:Metric behavior:Behavior
+ targetCPUUtilizationPercentage
+Reference: apiVersion kind name
+Metric: type resource:ResourceMetric containerResource:ContainerMetric pods:PodsMetric object:ObjectMetric
+ external:PodsMetric
+ResourceMetric: name target:MetricTarget
+ContainerMetric: name container target:MetricTarget
+PodsMetric: metric:MetricName target:MetricTarget
+ObjectMetric: describedObject:Reference metric:MetricName target:MetricTarget
+MetricName: name selector:Selector
+MetricTarget: type value averageValue averageUtilization
+Behavior: scaleUp:ScalingRules scaleDown:ScalingRules
+ScalingRules: stabilizationWindowSeconds selectPolicy policies:ScalingPolicy tolerance
+ScalingPolicy: type value periodSeconds
 Overhead: podFixed
 RuntimeScheduling: nodeSelector tolerations:Toleration
 TopologyTerm: matchLabelExpressions:TopologyExpression

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from fretsaw.api.affinity import Toleration
-from fretsaw.api.meta import IntOrText, LabelSelector, Object, Value
+from fretsaw.api.meta import Condition, IntOrText, LabelSelector, Object, Value
 from fretsaw.api.resources import Quantities
 
 
@@ -25,6 +25,10 @@ class PodDisruptionBudgetStatus(Value, frozen=True):
     current_healthy: int | None = None
     desired_healthy: int | None = None
     expected_pods: int | None = None
+    observed_generation: int | None = None
+    disrupted_pods: dict[str, str] = {}
+    """Pods whose eviction was granted and that are still there, with the time of the grant."""
+    conditions: tuple[Condition, ...] = ()
 
 
 class PodDisruptionBudget(Object, frozen=True):

@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from fretsaw.api import node, pod, policy, storage, workload
+from fretsaw.api import autoscaling, node, pod, policy, storage, workload
 from fretsaw.api.labels import is_label_value, is_qualified_name, is_subdomain
 from fretsaw.api.meta import LabelSelector, Object, ObjectMeta
 from fretsaw.api.problem import Problem
+from fretsaw.api.rules_autoscaling import autoscaler
 from fretsaw.api.rules_pod import claim_template, pod_spec, taint_effect
 from fretsaw.api.rules_resources import amounts
 from fretsaw.api.rules_text import choice, labels, selector, wrong
@@ -193,6 +194,7 @@ _RULES: Final[dict[type[Object], Callable[[Any], Iterator[Problem]]]] = {
     workload.CronJob: _cron_job,
     workload.PodTemplate: _pod_template,
     node.Node: _node,
+    autoscaling.HorizontalPodAutoscaler: autoscaler,
     policy.PodDisruptionBudget: _budget,
     policy.PriorityClass: _priority,
     policy.RuntimeClass: _runtime,
