@@ -28,6 +28,10 @@ __all__ = [
     "Container",
     "ContainerPort",
     "ContainerResourceStatus",
+    "ContainerState",
+    "ContainerStateRunning",
+    "ContainerStateTerminated",
+    "ContainerStateWaiting",
     "ContainerStatus",
     "EnvVar",
     "EphemeralVolume",
@@ -45,6 +49,7 @@ __all__ = [
     "PodTemplateSpec",
     "PreferredNodeTerm",
     "PreferredPodTerm",
+    "Probe",
     "ResourceClaimName",
     "ResourceRequirements",
     "Toleration",
@@ -96,6 +101,16 @@ class VolumeMount(Value, frozen=True):
     read_only: bool = False
 
 
+class Probe(Value, frozen=True):
+    """When the kubelet asks a container how it is; what it asks does not matter here. 0 stands for the default."""
+
+    initial_delay_seconds: int = 0
+    period_seconds: int = 10
+    timeout_seconds: int = 1
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
 class Container(Value, frozen=True):
     """A container or an init container; `restart_policy` Always makes the latter a sidecar."""
 
@@ -108,6 +123,9 @@ class Container(Value, frozen=True):
     args: tuple[str, ...] = ()
     env: tuple[EnvVar, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
+    readiness_probe: Probe | None = None
+    startup_probe: Probe | None = None
+    liveness_probe: Probe | None = None
 
     @property
     def is_sidecar(self) -> bool:
@@ -207,8 +225,39 @@ class ContainerResourceStatus(Value, frozen=True):
     limits: Quantities = {}
 
 
+class ContainerStateWaiting(Value, frozen=True):
+    """Not started yet, or between two starts: `ContainerCreating`, `CrashLoopBackOff`."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class ContainerStateRunning(Value, frozen=True):
+    """Running."""
+
+    started_at: str | None = None
+
+
+class ContainerStateTerminated(Value, frozen=True):
+    """Ended: `Completed` with exit code 0, else `Error`, `OOMKilled` and others."""
+
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    started_at: str | None = None
+    finished_at: str | None = None
+
+
+class ContainerState(Value, frozen=True):
+    """One of three; none at all means waiting."""
+
+    waiting: ContainerStateWaiting | None = None
+    running: ContainerStateRunning | None = None
+    terminated: ContainerStateTerminated | None = None
+
+
 class ContainerStatus(Value, frozen=True):
-    """The part of a container's status that in-place resize adds (KEP-1287)."""
+    """How a container is, and what in-place resize gave it (KEP-1287)."""
 
     name: str = ""
     allocated_resources: Quantities = {}
@@ -216,6 +265,8 @@ class ContainerStatus(Value, frozen=True):
     ready: bool = False
     started: bool | None = None
     restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
 
 
 class PodStatus(Value, frozen=True):
@@ -231,6 +282,7 @@ class PodStatus(Value, frozen=True):
     resources: ContainerResourceStatus | None = None
     resize: str = ""
     reason: str = ""
+    message: str = ""
 
 
 class PodTemplateSpec(Value, frozen=True):

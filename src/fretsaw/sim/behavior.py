@@ -35,6 +35,8 @@ class Behavior(msgspec.Struct, frozen=True, kw_only=True):
     """From the containers' start to the pod's being ready to work: weights, engine start; probes come on top."""
     gpu_use: float = 1.0
     """Share of its GPUs that the pod keeps busy while it works; services have it from their load instead."""
+    gpu_memory_bytes: int = 0
+    """What the pod needs on each of its GPUs; it crashes while it loads where the device has less. 0: not told."""
     stops: Millis = 1000
     """From the signal to the end, when the pod is deleted; its grace cuts it short."""
 
