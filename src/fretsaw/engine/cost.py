@@ -38,13 +38,17 @@ class Packed(msgspec.Struct, frozen=True):
 
     placed: FirstFit
     nodes: list[OpenNode]
-    bound: Bound
+    bound: Bound | None
+    """None where none was asked for."""
     cut: bool
     """Whether the clock stopped the search, so that another run may find another plan."""
 
 
-def pack(placed: FirstFit, elapsed: Elapsed) -> Packed:
-    """The cheapest of the pass's own nodes, the same with loose pods packed anew, and both after a thrifty pass."""
+def pack(placed: FirstFit, elapsed: Elapsed, *, prove: bool = True) -> Packed:
+    """The cheapest of the pass's own nodes, the same with loose pods packed anew, and both after a thrifty pass.
+
+    prove: also compute the bound, which takes longer than the packing and changes nothing of it.
+    """
     first = Packing(placed, placed.open)
     answers = [repacked(placed, elapsed)]
     known = answers[0][1]
@@ -54,8 +58,8 @@ def pack(placed: FirstFit, elapsed: Elapsed) -> Packed:
         if thrifty.unplaced.keys() == placed.unplaced.keys():
             answers += [(Packing(thrifty, thrifty.open), None), repacked(thrifty, elapsed)]
     best = _best(first, [packing for packing, _ in answers if packing is not None])
-    bound = bound_of(best.placed, known=known, elapsed=elapsed)
-    proofs = [bound.proof, *(problem[2] for _, problem in answers if problem is not None)]
+    bound = bound_of(best.placed, known=known, elapsed=elapsed) if prove else None
+    proofs = [bound.proof if bound else "", *(problem[2] for _, problem in answers if problem is not None)]
     return Packed(best.placed, best.nodes, bound, any(OUT_OF_TIME in proof for proof in proofs))
 
 

@@ -105,7 +105,7 @@ class FirstFit:
         self.deferred.discard(pod)
         depth = 0
         while (shape := self.prepared.shape(kind, depth)) is not None:
-            outcome = self._place(shape, pod)
+            outcome = self._place(shape, pod, kind.closed)
             if outcome == DEFERRED:
                 self.deferred.add(pod)
                 return False
@@ -116,10 +116,10 @@ class FirstFit:
         self._failed[kind] = self.version
         return False
 
-    def _place(self, shape: Shape, pod: str) -> bool | str:
+    def _place(self, shape: Shape, pod: str, closed: Bits) -> bool | str:
         if shape.contradiction is not None:
             return False
-        found = self._first_existing(shape)
+        found = self._first_existing(shape, closed)
         if found is not None:
             self._take_existing(found, shape, pod)
             return True
@@ -137,11 +137,11 @@ class FirstFit:
 
     # Existing nodes
 
-    def _first_existing(self, shape: Shape) -> ExistingNode | None:
+    def _first_existing(self, shape: Shape, closed: Bits) -> ExistingNode | None:
         if not self.nodes:
             return None
         dead = self._dead_places(shape.mold)
-        allowed = self.standing.allowed(shape, NODES, self._all_nodes & ~dead[NODES])
+        allowed = self.standing.allowed(shape, NODES, self._all_nodes & ~(dead[NODES] | closed))
         while allowed:
             low = allowed & -allowed
             node = self.nodes[low.bit_length() - 1]

@@ -40,9 +40,10 @@ class Prepared:
         *,
         without: frozenset[str] = frozenset(),
         moving: Sequence[Pod] = (),
+        closed: Bits = 0,
     ) -> None:
         """ground: made from the same cluster, where the caller has it. without: machines to do without; `moving`: those
-        of their pods that need another place."""
+        of their pods that need another place, which may be none of `closed`."""
         self.settings = settings
         self.ground = ground or Ground(cluster, settings)
         supply = self.ground.supply
@@ -58,8 +59,8 @@ class Prepared:
         self.topology = Topology(Domains(supply.domains), cluster.namespaces)
         self.refused: list[Unplaced] = []
         self.virtual: frozenset[str] = frozenset()
-        batch = self._batch(cluster, moving)
-        self.kinds = self._plannable(self._kinds(batch))
+        batch = [*self._batch(cluster), *moving]
+        self.kinds = self._plannable(self._kinds(batch, {id(pod) for pod in moving}, closed))
         for kind in self.kinds:
             kind.owned = self.topology.own(
                 Wishes.of(kind.sample.spec, respect_preferences=settings.respect_preferences),
@@ -86,7 +87,7 @@ class Prepared:
                 add(left[state.pool], {r: back[r] for r in left[state.pool] if r in back})
         return left
 
-    def _batch(self, cluster: Cluster, moving: Sequence[Pod]) -> list[Pod]:
+    def _batch(self, cluster: Cluster) -> list[Pod]:
         """The pods to place: those that wait, those of nodes that go, and the buffers' virtual ones."""
         leaving = [
             p
@@ -99,7 +100,7 @@ class Prepared:
         pending = [pod for pod in waiting if is_pending(pod)]
         virtual = buffer_pods(cluster) if cluster.buffers else []
         self.virtual = frozenset(p.key for p in virtual)
-        return [*pending, *leaving, *moving, *virtual]
+        return [*pending, *leaving, *virtual]
 
     def _plannable(self, kinds: Iterable[Kind]) -> list[Kind]:
         """The kinds that a pool could take; pods of the others are refused, each with the reason."""
@@ -115,14 +116,17 @@ class Prepared:
                 self.refused.extend(Unplaced(pod.key, (why,)) for pod in kind.pods)
         return found
 
-    def _kinds(self, batch: Iterable[Pod]) -> list[Kind]:
+    def _kinds(self, batch: Iterable[Pod], moving: set[int], closed: Bits) -> list[Kind]:
         """The batch in groups of equal pods, in the order in which they first appear."""
-        found: dict[bytes, Kind] = {}
+        found: dict[tuple[bytes, bool], Kind] = {}
         for pod in batch:
             key, requests = self.ground.kind_of(pod)
-            kind = found.get(key)
+            moves = bool(closed) and id(pod) in moving
+            kind = found.get((key, moves))
             if kind is None:
-                kind = found[key] = Kind(pod, pod.metadata.namespace or "default", pod.metadata.labels, requests)
+                kind = Kind(pod, pod.metadata.namespace or "default", pod.metadata.labels, requests)
+                kind.closed = closed if moves else 0
+                found[key, moves] = kind
             kind.pods.append(pod)
         return list(found.values())
 

@@ -17,6 +17,7 @@ from fretsaw.engine.groups import Group
 from fretsaw.engine.ports import HostPort
 from fretsaw.engine.requirements import HOSTNAME, Requirements
 from fretsaw.engine.topology import Owned
+from fretsaw.engine.universe import Bits
 from fretsaw.engine.wishes import Wishes
 
 NEW_HOST = "hostname-placeholder"
@@ -115,7 +116,7 @@ class Shape:
 class Kind:
     """Equal pods: the same namespace, labels, spec and volumes."""
 
-    __slots__ = ("chain", "gpus", "labels", "namespace", "owned", "pods", "requests", "sample", "sort_key")
+    __slots__ = ("chain", "closed", "gpus", "labels", "namespace", "owned", "pods", "requests", "sample", "sort_key")
 
     def __init__(self, sample: Pod, namespace: str, labels: Mapping[str, str], requests: Mapping[str, int]) -> None:
         self.sample = sample
@@ -124,6 +125,8 @@ class Kind:
         self.requests = dict(requests)
         self.sort_key = (-requests.get("cpu", 0), -requests.get("memory", 0))
         self.pods: list[Pod] = []
+        self.closed: Bits = 0
+        """Places that are not for these pods."""
         self.chain: list[Shape] = []
         """Relaxations made so far, the original first."""
         self.owned: Owned

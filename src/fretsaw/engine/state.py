@@ -12,7 +12,8 @@ from typing import Any
 
 from fretsaw.api.catalog import Catalog
 from fretsaw.api.meta import Object
-from fretsaw.api.node import Node
+from fretsaw.api.labels import NODEPOOL
+from fretsaw.api.node import Node, VolumeAttachment
 from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.api.nodepool import NodePool
 from fretsaw.api.pod import Pod
@@ -27,6 +28,7 @@ CLUSTER_WIDE = frozenset(
     }
 )  # fmt: skip
 """Kinds without namespaces."""
+_SEEN_BY_PASSES = (e.Changed, e.Gone, e.CatalogRead, e.OfferingsOut, e.CommandStarted, e.CommandEnded)
 HISTORY = 4
 """Registrations that a pool's health remembers."""
 
@@ -71,20 +73,29 @@ class ClusterState:
         """Instances that the provider no longer finds."""
         self.listed: frozenset[str] | None = None
         """Instances of the last listing; None before the first."""
+        self.unlisted: frozenset[str] = frozenset()
+        """Instances of claims that were known when the last listing came, and that it did not have."""
         self.interruptions: dict[str, str] = {}
         """What was announced about an instance and not acted upon yet."""
         self.drifted: dict[str, str] = {}
         """The provider's drift reason by claim."""
         self.checked: dict[tuple[str, str], Millis] = {}
+        """When a look or an order was last made, by (its name, the object's key); forgotten with the object."""
+        self.pods_moved: set[str] = set()
+        """Nodes on which a pod that no DaemonSet made was bound, ended or was deleted, until it is taken note of."""
         self.evictions: dict[str, e.EvictionAnswered] = {}
         """The last answer of the eviction API by pod."""
         self.version = 0
+        self.revision = 0
+        """Counts everything that a scheduling pass could see."""
         self._machines: dict[str, Machine] = {}
         self._stale: set[str] = set()
         self._claim_of: dict[str, str] = {}
         """Claim by provider id."""
-        self._node_of: dict[str, str] = {}
-        """Node by provider id."""
+        self._nodes_of: dict[str, dict[str, None]] = defaultdict(dict)
+        """Names of nodes by provider id, oldest first; more than one is somebody's mistake."""
+        self._checks_of: dict[str, set[str]] = defaultdict(set)
+        """Names of what was checked by the object's key."""
         self.touched: set[str] = set()
         """Machines whose claim, node or pods changed since the last turn; `turn` reads it, the world clears it."""
 
@@ -120,6 +131,11 @@ class ClusterState:
         self._refresh()
         return self._machines
 
+    def nodes_with(self, provider_id: str) -> tuple[Node, ...]:
+        """The nodes that name this instance, oldest first: one, or none, unless something is wrong."""
+        names = self._nodes_of.get(provider_id, ()) if provider_id else ()
+        return tuple(self.objects["Node"][name] for name in names)
+
     def machine_of(self, node: str) -> Machine | None:
         """The machine of a node."""
         return self.machines.get(self._name_of_node(node))
@@ -137,6 +153,7 @@ class ClusterState:
 
     def apply(self, event: e.Event) -> None:
         """Take note of what happened."""
+        self.revision += isinstance(event, _SEEN_BY_PASSES)
         match event:
             case e.Changed(obj):
                 self._set(obj)
@@ -151,12 +168,14 @@ class ClusterState:
                 self.launching[claim] = event
                 self.touched.add(claim)
             case e.InstanceGone(provider_id):
-                self.lost.add(provider_id)
-                self._touch_instance(provider_id)
+                self._instance_gone(provider_id)
             case e.InstancesListed(provider_ids):
                 self.listed = provider_ids
+                self.unlisted = frozenset(self._claim_of.keys() - provider_ids)
+                self.touched.update(self._claim_of[gone] for gone in self.unlisted)
             case e.Interrupted(provider_id, kind):
-                self.interruptions[provider_id] = kind
+                if kind != "rebalance_recommendation" or provider_id not in self.interruptions:
+                    self.interruptions[provider_id] = kind
                 self._touch_instance(provider_id)
             case e.DriftFound(claim, reason):
                 self.drifted[claim] = reason
@@ -164,7 +183,7 @@ class ClusterState:
                     del self.drifted[claim]
                 self.touched.add(claim)
             case e.EvictionAnswered(pod):
-                self.evictions[pod] = event
+                self._eviction(pod, event)
             case e.Nominated(machine, until):
                 self.nominated[machine] = max(until, self.nominated.get(machine, 0))
             case _:
@@ -202,9 +221,46 @@ class ClusterState:
             case e.HealthForgotten(pool, healthy):
                 self.health[pool] = deque({None: (), True: (True,), False: (False, False)}[healthy], HISTORY)
             case e.Checked(what, key, at):
-                self.checked[what, key] = at
+                self._checked(what, key, at)
             case _:
                 raise TypeError(f"no such event: {event}")
+
+    def _checked(self, what: str, key: str, at: Millis) -> None:
+        """A look is done. An order of an instance puts an earlier answer away, as does having seen an interruption."""
+        self.checked[what, key] = at
+        self._checks_of[key].add(what)
+        if what == "launch":
+            self.launching.pop(key, None)
+        elif what == "interruption":
+            self.interruptions.pop(key, None)
+        elif what == "pods":
+            self.pods_moved.discard(key)
+
+    def _forget_checks(self, key: str) -> None:
+        for what in self._checks_of.pop(key, ()):
+            self.checked.pop((what, key), None)
+
+    def _eviction(self, pod: str, event: e.EvictionAnswered) -> None:
+        found = self.objects["Pod"].get(pod)
+        if found is not None:
+            self.evictions[pod] = event
+            self.touched.add(self._name_of_node(found.spec.node_name))
+
+    def _instance_gone(self, provider_id: str) -> None:
+        """An instance whose claim had gone before is of no more interest; others stay lost until their claim goes."""
+        strays = [
+            claim
+            for claim, answer in self.launching.items()
+            if isinstance(answer, e.InstanceCreated)
+            and answer.provider_id == provider_id
+            and claim not in self.objects["NodeClaim"]
+        ]
+        for claim in strays:
+            del self.launching[claim]
+            self._forget_checks(claim)
+        if not strays:
+            self.lost.add(provider_id)
+            self._touch_instance(provider_id)
 
     def _moved(self, really: bool = True) -> None:
         """Another disruption may be possible now."""
@@ -222,7 +278,9 @@ class ClusterState:
             case NodeClaim():
                 self._set_claim(old, obj)
             case NodePool():
-                self._moved(old is None or old.spec != obj.spec)
+                self._set_pool(old, obj)
+            case VolumeAttachment():
+                self.touched.add(self._name_of_node(obj.spec.node_name))
             case _:
                 self._moved(old is None)
 
@@ -235,13 +293,18 @@ class ClusterState:
                 self._unbind(old)
                 self.waiting.pop(key, None)
                 self.evictions.pop(key, None)
+                self._forget_checks(key)
                 self._moved()
             case Node():
-                self._node_of.pop(old.spec.provider_id, None)
-                self._stale_node(old.metadata.name, old.spec.provider_id)
+                self._unname(old)
+                self.pods_moved.discard(key)
+                self._forget_checks(key)
+                self._stale_node(key, old.spec.provider_id)
                 self._moved()
             case NodeClaim():
                 self._forget_claim(old)
+            case VolumeAttachment():
+                self.touched.add(self._name_of_node(old.spec.node_name))
             case _:
                 self._moved()
 
@@ -253,9 +316,19 @@ class ClusterState:
         self.nominated.pop(name, None)
         self.interruptions.pop(claim.status.provider_id, None)
         self.lost.discard(claim.status.provider_id)
-        self._stale.update((name, self._node_of.get(claim.status.provider_id, name)))
-        self.touched.add(name)
+        self._forget_checks(name)
+        both = (name, self._node_of(claim.status.provider_id) or name)
+        self._stale.update(both)
+        self.touched.update(both)
         self._moved()
+
+    def _set_pool(self, old: NodePool | None, pool: NodePool) -> None:
+        """What a pool says of its nodes (when they may go, what they shall be like) makes another look necessary."""
+        changed = old is None or old.spec != pool.spec
+        if changed or (old is not None and old.metadata.annotations != pool.metadata.annotations):
+            name = pool.metadata.name
+            self.touched.update(n for n, c in self.claims.items() if c.metadata.labels.get(NODEPOOL) == name)
+        self._moved(changed)
 
     def _set_pod(self, old: Pod | None, pod: Pod) -> None:
         if old is not None and old.spec.node_name:
@@ -272,7 +345,10 @@ class ClusterState:
         bound = bool(pod.spec.node_name) and (old is None or not old.spec.node_name)
         ended = pod.is_terminal and (old is None or not old.is_terminal)
         left = bool(pod.metadata.deletion_timestamp) and (old is None or not old.metadata.deletion_timestamp)
-        self._moved(bound or ended or left)
+        moved = bound or ended or left
+        if moved and pod.spec.node_name and not any(o.kind == "DaemonSet" for o in pod.metadata.owner_references):
+            self.pods_moved.add(pod.spec.node_name)
+        self._moved(moved)
 
     def _unbind(self, pod: Pod) -> None:
         node = pod.spec.node_name
@@ -282,8 +358,10 @@ class ClusterState:
             self.touched.add(self._name_of_node(node))
 
     def _set_node(self, old: Node | None, node: Node) -> None:
+        if old is not None and old.spec.provider_id != node.spec.provider_id:
+            self._unname(old)
         if node.spec.provider_id:
-            self._node_of[node.spec.provider_id] = node.metadata.name
+            self._nodes_of[node.spec.provider_id][node.metadata.name] = None
         self._stale_node(node.metadata.name, node.spec.provider_id)
         same = old is not None and (
             (old.metadata.labels, old.spec, old.metadata.deletion_timestamp, old.status.allocatable)
@@ -296,7 +374,7 @@ class ClusterState:
         if claim.status.provider_id:
             self._claim_of[claim.status.provider_id] = name
             self.launching.pop(name, None)
-            self._stale.add(self._node_of.get(claim.status.provider_id, name))
+            self._stale.add(self._node_of(claim.status.provider_id) or name)
         self._stale.add(name)
         self.touched.add(name)
         same = old is not None and (
@@ -316,6 +394,17 @@ class ClusterState:
         self._moved()
 
     # Machines
+
+    def _node_of(self, provider_id: str) -> str:
+        """The name of the oldest node of an instance, empty for none."""
+        return next(iter(self._nodes_of.get(provider_id, ())), "")
+
+    def _unname(self, node: Node) -> None:
+        """Forget that a node belongs to its instance."""
+        names = self._nodes_of.get(node.spec.provider_id, {})
+        names.pop(node.metadata.name, None)
+        if not names:
+            self._nodes_of.pop(node.spec.provider_id, None)
 
     def _touch_instance(self, provider_id: str) -> None:
         name = self._claim_of.get(provider_id)
@@ -344,7 +433,7 @@ class ClusterState:
     def _built(self, name: str) -> Machine | None:
         claim = self.objects["NodeClaim"].get(name)
         if claim is not None:
-            node = self.objects["Node"].get(self._node_of.get(claim.status.provider_id, ""))
+            node = self.objects["Node"].get(self._node_of(claim.status.provider_id))
         else:
             node = self.objects["Node"].get(name)
             if node is None or node.spec.provider_id in self._claim_of:

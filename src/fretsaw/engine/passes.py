@@ -1,0 +1,181 @@
+"""Scheduling passes over a cluster that changes: for the pods that wait, and what-if without some machines.
+
+Keeps the ground between passes, so that a pass costs what changed and what it places, not the size of the cluster.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from fretsaw.api.nodepool import NodePool
+from fretsaw.api.pod import Pod
+from fretsaw.engine.cluster import Cluster
+from fretsaw.engine.cost import pack
+from fretsaw.engine.finish import Node, finished
+from fretsaw.engine.firstfit import FirstFit
+from fretsaw.engine.ground import Ground
+from fretsaw.engine.machines import Machine
+from fretsaw.engine.places import ExistingNode, OpenNode
+from fretsaw.engine.plan import Refusal
+from fretsaw.engine.prepare import Prepared
+from fretsaw.engine.settings import Settings
+from fretsaw.engine.shape import Kind
+from fretsaw.engine.state import ClusterState
+from fretsaw.engine.universe import Bits
+from fretsaw.engine.why import refusals
+
+REPACKED = 2
+"""Pods on new nodes from which on other packings than first-fit's are looked for: one pod alone is on its cheapest."""
+
+
+class Pass(msgspec.Struct, frozen=True, eq=False):
+    """What a pass decided."""
+
+    nodes: tuple[Node, ...]
+    """New nodes."""
+    failed: tuple[OpenNode, ...]
+    """New nodes that cannot be ordered, since `minValues` fails among the types that an order may carry."""
+    filled: tuple[tuple[str, tuple[str, ...]], ...]
+    """(machine, pods) for machines that are there and take pods."""
+    placed: FirstFit
+
+    @property
+    def unplaced(self) -> Mapping[str, Kind]:
+        """Pods without a place, buffers' virtual ones left out."""
+        virtual = self.placed.prepared.virtual
+        return {pod: kind for pod, kind in self.placed.unplaced.items() if pod not in virtual}
+
+    @property
+    def price_usd(self) -> float:
+        """What the new nodes cost an hour."""
+        return math.fsum(node.price_usd for node in self.nodes)
+
+    def why(self, pod: str) -> tuple[Refusal, ...]:
+        """Why a pod has no place, the nearest miss first."""
+        known = next((u.refusals for u in self.placed.prepared.refused if u.pod == pod), None)
+        if known is not None:
+            return known
+        kind = self.placed.unplaced.get(pod)
+        return refusals(self.placed, kind) if kind is not None else ()
+
+
+class Passes:
+    """Makes passes, and remembers between them what did not change."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.simulated = msgspec.structs.replace(settings, strict_reservations=False)
+        """Settings of a what-if: a pod that could use a reservation falls back rather than wait for it."""
+        self._revision = -1
+        self._cluster: Cluster | None = None
+        self._ground: Ground | None = None
+
+    def provision(self, state: ClusterState) -> Pass:
+        """Places for the pods that wait, and for those on machines that go."""
+        cluster, ground = self._at(state)
+        return self._run(Prepared(cluster, self.settings, ground))
+
+    def without(
+        self,
+        state: ClusterState,
+        machines: frozenset[str],
+        moving: Sequence[Pod],
+        closed: Iterable[str] = (),
+        *,
+        packing: str | None = None,
+    ) -> Pass:
+        """Places for `moving`, the pods of `machines` that need one, and for the pods that wait, if the machines go.
+
+        closed: machines that take no pod of `moving`. packing: None for the settings' own.
+        """
+        cluster, ground = self._at(state)
+        mask: Bits = 0
+        for name in closed:
+            mask |= ground.bit_of.get(name, 0)
+        settings = self.simulated
+        if packing is not None and packing != settings.packing:
+            settings = msgspec.structs.replace(settings, packing=packing)
+        return self._run(Prepared(cluster, settings, ground, without=machines, moving=moving, closed=mask))
+
+    def ground(self, state: ClusterState) -> Ground:
+        """The places of the cluster as it is."""
+        return self._at(state)[1]
+
+    def _at(self, state: ClusterState) -> tuple[Cluster, Ground]:
+        if self._cluster is None or self._ground is None or self._revision != state.revision:
+            self._cluster = cluster_of(state)
+            self._ground = Ground(self._cluster, self.settings, self._ground)
+            self._revision = state.revision
+        return self._cluster, self._ground
+
+    def _run(self, prepared: Prepared) -> Pass:
+        placed = FirstFit(prepared)
+        placed.run()
+        opened = placed.open
+        if prepared.settings.packing == "cost" and sum(len(n.pods) for n in opened) >= REPACKED:
+            packed = pack(placed, None, prove=False)
+            placed, opened = packed.placed, packed.nodes
+        good, failed = finished(opened, prepared.settings)
+        filled = tuple((_machine(placed, place), tuple(place.pods)) for place in placed.nodes if place.pods)
+        return Pass(tuple(good), tuple(failed), filled, placed)
+
+
+def _machine(placed: FirstFit, place: ExistingNode) -> str:
+    return placed.prepared.ground.target_of[place.bit].machine
+
+
+def cluster_of(state: ClusterState) -> Cluster:
+    """What a pass reads, from what is known."""
+    objects = state.objects
+    machines = state.machines
+    return Cluster(
+        pools=tuple(state.pools.values()),
+        catalogs=state.catalogs,
+        unready={**state.unusable, **{p.metadata.name: why for p in state.pools.values() if (why := _unready(p))}},
+        offerings_out=state.offerings_out,
+        leaving=state.marked,
+        overlays=tuple(objects["NodeOverlay"].values()),
+        buffers=tuple(objects["CapacityBuffer"].values()),
+        pods=tuple(state.pods.values()),
+        waiting=tuple(state.waiting.values()),
+        on_nodes={m.node_name: m.pods for m in machines.values() if m.node is not None},
+        nodes=tuple(state.nodes.values()),
+        node_claims=tuple(state.claims.values()),
+        csi_nodes=tuple(objects["CSINode"].values()),
+        daemon_sets=tuple(objects["DaemonSet"].values()),
+        claims=tuple(objects["PersistentVolumeClaim"].values()),
+        volumes=tuple(objects["PersistentVolume"].values()),
+        storage_classes=tuple(objects["StorageClass"].values()),
+        namespaces=tuple(objects["Namespace"].values()),
+        disruption_budgets=tuple(objects["PodDisruptionBudget"].values()),
+        deployments=tuple(objects["Deployment"].values()),
+        replica_sets=tuple(objects["ReplicaSet"].values()),
+        stateful_sets=tuple(objects["StatefulSet"].values()),
+        pod_templates=tuple(objects["PodTemplate"].values()),
+    )
+
+
+def _unready(pool: NodePool) -> str:
+    """Why a pool makes no nodes although its catalog is there."""
+    if pool.metadata.deletion_timestamp:
+        return "it is being deleted"
+    ready = pool.condition("Ready")
+    return "" if ready is None or ready.status == "True" else f"it is not ready: {ready.message or ready.reason}"
+
+
+def closed_machines(state: ClusterState) -> tuple[str, ...]:
+    """Machines that are still within their pool's consolidateAfter, and so take no pod that runs elsewhere.
+
+    Source: Karpenter v1.14 existingnode.go (consolidateAfter of destination nodes).
+    """
+    return tuple(m.name for m in state.machines.values() if _is_settling(m, state.pools.get(m.pool)))
+
+
+def _is_settling(machine: Machine, pool: NodePool | None) -> bool:
+    if pool is None or machine.claim is None or pool.spec.replicas is not None:
+        return False
+    after = pool.spec.disruption.consolidate_after
+    return after not in ("Never", "0s") and machine.initialized and not machine.is_true("Consolidatable")
