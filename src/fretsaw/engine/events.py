@@ -84,6 +84,8 @@ class LaunchRefused(Event, frozen=True):
     claim: str
     kind: RefusalKind
     message: str = ""
+    reason: str = ""
+    """What the provider calls a CreateError."""
 
 
 class InstanceGone(Event, frozen=True):
@@ -130,7 +132,7 @@ class Nominated(Event, frozen=True):
 
 
 class BatchOpened(Event, frozen=True):
-    """Pods wait: when the first of them, and the last, was seen."""
+    """Pods wait, or nodes go: when the first of them, and the last, was seen. pods: `ns/name`, or `node/name`."""
 
     first: Millis
     last: Millis
@@ -138,10 +140,17 @@ class BatchOpened(Event, frozen=True):
 
 
 class BatchDone(Event, frozen=True):
-    """A provisioning pass has looked at the waiting pods; `unplaced` are those that it found no place for."""
+    """A provisioning pass has looked at these pods (and nodes that go); `unplaced` found no place."""
 
     at: Millis
+    seen: frozenset[str]
     unplaced: frozenset[str] = frozenset()
+
+
+class Planned(Event, frozen=True):
+    """Where a pass wants pods to go: (pod, machine). What it does not mention stays as it was."""
+
+    placements: tuple[tuple[str, str], ...]
 
 
 class CommandProposed(Event, frozen=True):
@@ -252,6 +261,7 @@ AnyEvent = (
     | Nominated
     | BatchOpened
     | BatchDone
+    | Planned
     | CommandProposed
     | CommandDropped
     | CommandStarted

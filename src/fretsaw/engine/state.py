@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fretsaw.api.catalog import Catalog
-from fretsaw.api.meta import Object
 from fretsaw.api.labels import NODEPOOL
+from fretsaw.api.meta import Object
 from fretsaw.api.node import Node, VolumeAttachment
 from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.api.nodepool import NodePool
@@ -59,6 +59,8 @@ class ClusterState:
         """Until when a machine is left alone for a pod."""
         self.batch: e.BatchOpened | None = None
         self.last_batch: e.BatchDone | None = None
+        self.planned: dict[str, str] = {}
+        """The machine that a waiting pod is meant for."""
         self.proposed: e.CommandProposed | None = None
         self.commands: dict[str, e.CommandStarted] = {}
         self.idle: dict[str, int] = {}
@@ -196,6 +198,8 @@ class ClusterState:
                 self.batch = event
             case e.BatchDone():
                 self.batch, self.last_batch = None, event
+            case e.Planned(placements):
+                self.planned.update((pod, machine) for pod, machine in placements if pod in self.waiting)
             case e.CommandProposed():
                 self.proposed = event
             case e.CommandDropped():
@@ -292,6 +296,7 @@ class ClusterState:
             case Pod():
                 self._unbind(old)
                 self.waiting.pop(key, None)
+                self.planned.pop(key, None)
                 self.evictions.pop(key, None)
                 self._forget_checks(key)
                 self._moved()
@@ -336,6 +341,7 @@ class ClusterState:
         if pod.spec.node_name:
             self.pods_on[pod.spec.node_name][pod.key] = pod
             self.waiting.pop(pod.key, None)
+            self.planned.pop(pod.key, None)
             self._stale.add(self._name_of_node(pod.spec.node_name))
             self.touched.add(self._name_of_node(pod.spec.node_name))
         elif pod.is_terminal:
