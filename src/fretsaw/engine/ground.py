@@ -20,7 +20,8 @@ from fretsaw.engine.pending import is_daemon
 from fretsaw.engine.places import ExistingNode
 from fretsaw.engine.ports import host_ports
 from fretsaw.engine.requests import Amounts, add, pod_requests, total
-from fretsaw.engine.requirements import Requirements
+from fretsaw.engine.requirement import Requirement
+from fretsaw.engine.requirements import HOSTNAME, Requirements
 from fretsaw.engine.settings import Settings
 from fretsaw.engine.shape import Mold, MoldKey
 from fretsaw.engine.supply import Supply
@@ -104,24 +105,26 @@ class Ground:
 
     def _place(self, state: StateNode, bit: Bits) -> ExistingNode:
         """The node with the room that is left on it: as it was before, where nothing about it changed."""
-        pods = self._pods_on(state.node_name)
+        pods = self.on_node.get(state.node_name, ())
         known = self.memory.places.get(state.machine)
-        if known is None or known[0] is not state or not _identical(known[1], pods):
-            known = (state, pods, self._made(state, pods))
-            self.memory.places[state.machine] = known
-        place = known[2]
-        return place if place.bit == bit else place.moved(bit)
+        if known is not None and known[0] is state and (known[1] is pods or _identical(known[1], pods)):
+            place = known[2]
+            if place.bit == bit:
+                return place
+            place = place.moved(bit)
+        else:
+            place = self._made(state, [p for p in pods if not p.is_terminal], bit)
+        self.memory.places[state.machine] = (state, pods, place)
+        return place
 
-    def _pods_on(self, node: str) -> tuple[Pod, ...]:
-        return tuple(p for p in self.on_node.get(node, ()) if not p.is_terminal)
-
-    def _made(self, state: StateNode, pods: Sequence[Pod]) -> ExistingNode:
+    def _made(self, state: StateNode, pods: Sequence[Pod], bit: Bits) -> ExistingNode:
         requirements = self.intern(Requirements.of_labels(state.labels))
         taken = total(self._requests(pod) for pod in pods)
         add(taken, self._daemons_to_come(state, requirements, pods))
         # What the node does not list, it cannot run short of: else one daemon's device would close it to every pod.
         free = {resource: amount - taken.get(resource, 0) for resource, amount in state.allocatable.items()}
-        node = ExistingNode(state.name, state.hostname, 1, requirements, state.taints, free)
+        own = requirements.replaced(Requirement(HOSTNAME, (state.hostname,)))
+        node = ExistingNode(state.name, state.hostname, bit, own, state.taints, free)
         node.limits = dict(state.volume_limits)
         for pod in pods:
             namespace = pod.metadata.namespace or "default"
@@ -161,7 +164,7 @@ class _Memory:
 
     def __init__(self) -> None:
         self.states: dict[str, tuple[object, object, object, StateNode]] = {}
-        self.places: dict[str, tuple[StateNode, tuple[Pod, ...], ExistingNode]] = {}
+        self.places: dict[str, tuple[StateNode, Sequence[Pod], ExistingNode]] = {}
         self.kinds: dict[tuple[int, int, str], tuple[bytes, Mapping[str, int], object, object]] = {}
         """By identity; the values keep the objects, so that no other object can get their number."""
         self.molds: dict[MoldKey, Mold] = {}

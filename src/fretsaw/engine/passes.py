@@ -130,7 +130,6 @@ def _machine(placed: FirstFit, place: ExistingNode) -> str:
 def cluster_of(state: ClusterState) -> Cluster:
     """What a pass reads, from what is known."""
     objects = state.objects
-    machines = state.machines
     return Cluster(
         pools=tuple(state.pools.values()),
         catalogs=state.catalogs,
@@ -141,7 +140,7 @@ def cluster_of(state: ClusterState) -> Cluster:
         buffers=tuple(objects["CapacityBuffer"].values()),
         pods=tuple(state.pods.values()),
         waiting=tuple(state.waiting.values()),
-        on_nodes={m.node_name: m.pods for m in machines.values() if m.node is not None},
+        on_nodes=_on_nodes(state),
         nodes=tuple(state.nodes.values()),
         node_claims=tuple(state.claims.values()),
         csi_nodes=tuple(objects["CSINode"].values()),
@@ -156,6 +155,16 @@ def cluster_of(state: ClusterState) -> Cluster:
         stateful_sets=tuple(objects["StatefulSet"].values()),
         pod_templates=tuple(objects["PodTemplate"].values()),
     )
+
+
+def _on_nodes(state: ClusterState) -> dict[str, Sequence[Pod]]:
+    """The pods of each node; one that is nominated for a node takes its room already."""
+    found: dict[str, Sequence[Pod]] = {m.node_name: m.pods for m in state.machines.values() if m.node is not None}
+    for pod in state.waiting.values():
+        node = pod.status.nominated_node_name
+        if node in found:
+            found[node] = (*found[node], pod)
+    return found
 
 
 def _unready(pool: NodePool) -> str:

@@ -6,15 +6,12 @@ They are written to by the pass alone.
 
 from __future__ import annotations
 
-from copy import copy
-
 import msgspec
 
 from fretsaw.api.node import Taint
 from fretsaw.engine.ports import HostPort, clash
 from fretsaw.engine.requests import Amounts, add
-from fretsaw.engine.requirement import Requirement
-from fretsaw.engine.requirements import HOSTNAME, Conflict, Requirements
+from fretsaw.engine.requirements import Conflict, Requirements
 from fretsaw.engine.shape import Mold, Shape
 from fretsaw.engine.taints import untolerated
 from fretsaw.engine.template import Template
@@ -40,7 +37,8 @@ class ExistingNode:
         self.name = name
         self.hostname = hostname
         self.bit = bit
-        self.requirements = requirements.replaced(Requirement(HOSTNAME, (hostname,)))
+        self.requirements = requirements
+        """With the host name."""
         self.taints = taints
         self.free = free
         self.ports: list[HostPort] = []
@@ -51,13 +49,13 @@ class ExistingNode:
 
     def moved(self, bit: Bits) -> ExistingNode:
         """The same place under another bit; what is on it is shared, so neither may be written to."""
-        other = copy(self)
-        other.bit = bit
+        other = ExistingNode(self.name, self.hostname, bit, self.requirements, self.taints, self.free)
+        other.ports, other.attached, other.limits = self.ports, self.attached, self.limits
         return other
 
     def copy(self) -> ExistingNode:
         """Another place in the same state, so that this one stays as it is."""
-        other = copy(self)
+        other = self.moved(self.bit)
         other.free = dict(self.free)
         other.ports, other.pods = list(self.ports), list(self.pods)
         other.attached = {driver: set(claims) for driver, claims in self.attached.items()}

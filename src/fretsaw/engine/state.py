@@ -98,6 +98,10 @@ class ClusterState:
         """Names of nodes by provider id, oldest first; more than one is somebody's mistake."""
         self._checks_of: dict[str, set[str]] = defaultdict(set)
         """Names of what was checked by the object's key."""
+        self.unlaunched: set[str] = set()
+        """Claims without an instance: until they have one, nobody knows what is on its way."""
+        self.draining: set[str] = set()
+        """Nodes whose pods will need another place, since nothing more may come there."""
         self.touched: set[str] = set()
         """Machines whose claim, node or pods changed since the last turn; `turn` reads it, the world clears it."""
 
@@ -315,6 +319,7 @@ class ClusterState:
 
     def _forget_claim(self, claim: NodeClaim) -> None:
         name = claim.metadata.name
+        self.unlaunched.discard(name)
         self._claim_of.pop(claim.status.provider_id, None)
         self.launching.pop(name, None)
         self.drifted.pop(name, None)
@@ -379,8 +384,11 @@ class ClusterState:
         name = claim.metadata.name
         if claim.status.provider_id:
             self._claim_of[claim.status.provider_id] = name
+            self.unlaunched.discard(name)
             self.launching.pop(name, None)
             self._stale.add(self._node_of(claim.status.provider_id) or name)
+        else:
+            self.unlaunched.add(name)
         self._stale.add(name)
         self.touched.add(name)
         same = old is not None and (

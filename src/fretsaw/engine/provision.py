@@ -1,0 +1,131 @@
+"""The provisioner: when to look at the pods that wait, and what to order for them.
+
+Source: Karpenter v1.14 pkg/controllers/provisioning (batcher.go, provisioner.go, controller.go).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from fretsaw.api.times import SECOND, Millis
+from fretsaw.engine import actions as a
+from fretsaw.engine import events as e
+from fretsaw.engine.names import unused
+from fretsaw.engine.options import Options
+from fretsaw.engine.orders import claim_of
+from fretsaw.engine.passes import Pass, Passes
+from fretsaw.engine.pending import is_pending
+from fretsaw.engine.state import ClusterState
+
+AGAIN: Millis = 10 * SECOND
+"""After that long a pod that still waits, or a node that still goes, asks for another pass."""
+NODE = "node/"
+"""Marks a node that goes among the pods of a batch: its pods will need another place."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What one part of a turn wants."""
+
+    actions: tuple[a.Action, ...] = ()
+    notes: tuple[e.Event, ...] = ()
+    wake: Millis | None = None
+    """When to look again even if nothing happens."""
+
+
+def provision(state: ClusterState, options: Options, passes: Passes, now: Millis) -> Step:
+    """Open, extend or close the batch window; when it closes, order what the waiting pods need."""
+    waiting = frozenset(_triggers(state))
+    if not waiting:
+        return Step()
+    due, later = _due(state, waiting, now)
+    batch = state.batch
+    if batch is None:
+        if not due:
+            return Step(wake=later)
+        opened = e.BatchOpened(now, now, due)
+        return Step(notes=(opened,), wake=now + options.batch_idle)
+    fresh = due - batch.pods
+    if fresh:
+        batch = e.BatchOpened(batch.first, now, batch.pods | fresh)
+    closes = min(batch.last + options.batch_idle, batch.first + options.batch_max)
+    if now < closes or state.unlaunched:
+        return Step(notes=(batch,) if fresh else (), wake=closes if now < closes else None)
+    return _ordered(state, options, passes, now, waiting)
+
+
+def _triggers(state: ClusterState) -> Iterator[str]:
+    """Pods that wait for a place, and nodes whose pods will."""
+    yield from (pod.key for pod in state.waiting.values() if is_pending(pod))
+    yield from (f"{NODE}{node}" for node in sorted(state.draining) if state.pods_on.get(node))
+
+
+def _due(state: ClusterState, waiting: frozenset[str], now: Millis) -> tuple[frozenset[str], Millis | None]:
+    """(those that ask for a pass now, when the others will)."""
+    last = state.last_batch
+    if last is None or now >= last.at + AGAIN:
+        return waiting, None
+    return waiting - last.seen, last.at + AGAIN
+
+
+def _ordered(state: ClusterState, options: Options, passes: Passes, now: Millis, waiting: frozenset[str]) -> Step:
+    """One pass, as orders and as notes of what it means."""
+    answer = passes.provision(state)
+    orders = list(_orders(state, answer, now))
+    until = now + options.nomination
+    virtual = answer.placed.prepared.virtual
+    nominated = [e.Nominated(name, until) for name, pods in answer.filled if not set(pods) <= virtual]
+    placements = [(pod, name) for name, pods in answer.filled for pod in pods]
+    placements += [(pod, order.claim.metadata.name) for order in orders for pod in order.pods]
+    done = e.BatchDone(now, waiting, frozenset(answer.unplaced))
+    notes: tuple[e.Event, ...] = (*nominated, e.Planned(tuple(placements)), done)
+    told = tuple(_refusals(state, answer))
+    return Step((*orders, *told), notes, now + AGAIN)
+
+
+def _orders(state: ClusterState, answer: Pass, now: Millis) -> Iterator[a.CreateClaim]:
+    """A claim for each new node, as far as the limits hold with what is there now."""
+    taken = set(state.claims)
+    for i, node in enumerate(answer.nodes):
+        pool = state.pools[node.open.template.name]
+        if _over_limits(answer, pool.metadata.name):
+            continue
+        name = unused(pool.metadata.name, taken, str(now), str(i))
+        taken.add(name)
+        yield a.CreateClaim(claim_of(node, pool, name), "provisioned", tuple(node.open.pods))
+
+
+def _over_limits(answer: Pass, pool: str) -> bool:
+    """Whether the pool has more than its limits already.
+
+    Source: Karpenter v1.14 pkg/apis/v1 nodepool.go (Limits.ExceededBy), provisioner.go (Create).
+    """
+    return any(left < 0 for left in answer.placed.prepared.ground.remaining.get(pool, {}).values())
+
+
+def _refusals(state: ClusterState, answer: Pass) -> Iterable[a.Tell]:
+    """Events for the pods that found no place, unless the last pass said the same of them."""
+    before = state.last_batch.unplaced if state.last_batch is not None else frozenset()
+    for pod in sorted(set(answer.unplaced) - before):
+        reasons = "; ".join(f"{r.node_pool}: {r.reason}" if r.node_pool else r.reason for r in answer.why(pod))
+        yield a.Tell(f"Pod/{pod}", "FailedScheduling", f"Failed to schedule pod, {reasons}", "Warning")
+
+
+def hand_over(state: ClusterState) -> Step:
+    """Tell kube-scheduler where the planned pods are meant to go, once their nodes are ready for them.
+
+    Source: Kubernetes KEP-5278, NominatedNodeName for an expected pod placement.
+    """
+    found = []
+    for pod, name in state.planned.items():
+        waiting, machine = state.waiting.get(pod), state.machines.get(name)
+        if waiting is None:
+            continue
+        known = waiting.status.nominated_node_name
+        if machine is None or state.leaving(machine):
+            if known:
+                found.append(a.NominatePod(pod, ""))
+        elif machine.initialized and not known:
+            found.append(a.NominatePod(pod, machine.node_name))
+    return Step(tuple(found))
