@@ -1,0 +1,1 @@
+"""The horizontal pod autoscaler: `algorithm` and `behavior` decide, `controller` looks and writes."""
