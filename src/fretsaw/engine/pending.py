@@ -10,13 +10,11 @@ from collections.abc import Collection, Iterable
 from fretsaw.api.labels import NODEPOOL, normalize, requirement_problem
 from fretsaw.api.pod import Pod
 from fretsaw.api.policy import PodDisruptionBudget
-from fretsaw.api.resources import duration_ns
+from fretsaw.api.times import Millis
+from fretsaw.engine.pdbs import Limits, owned_by
 from fretsaw.engine.plan import Refusal
-from fretsaw.engine.taints import DISRUPTED, untolerated
 from fretsaw.engine.volumes import Storage
 from fretsaw.engine.wishes import Wishes
-
-DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
 
 
 def is_pending(pod: Pod) -> bool:
@@ -27,72 +25,24 @@ def is_pending(pod: Pod) -> bool:
     """
     if pod.spec.node_name or pod.status.nominated_node_name or pod.is_terminal:
         return False
-    if pod.metadata.deletion_timestamp or _owned_by(pod, "DaemonSet") or _owned_by(pod, "Node"):
+    if pod.metadata.deletion_timestamp or owned_by(pod, "DaemonSet") or owned_by(pod, "Node"):
         return False
     reasons = [c.reason for c in pod.status.conditions if c.type == "PodScheduled"]
     return all(reason in ("", "Unschedulable", "SchedulingGated") for reason in reasons)
 
 
-def is_leaving(pod: Pod, budgets: Iterable[PodDisruptionBudget]) -> bool:
+def is_leaving(pod: Pod, budgets: Iterable[PodDisruptionBudget], now: Millis | None = None) -> bool:
     """Whether a pod on a node that is being deleted will need another place.
 
     Not those that nothing may evict now (do-not-disrupt, a budget that never allows it, two budgets on one pod).
+    now None: without a clock a pod protected for a time counts as protected; to plan too little is repaired later.
     """
-    terminating = bool(pod.metadata.deletion_timestamp)
-    if pod.is_terminal or _owned_by(pod, "DaemonSet") or _owned_by(pod, "Node"):
-        return False
-    if terminating:
-        return _owned_by(pod, "StatefulSet")
-    if is_protected(pod):
-        return False
-    return untolerated((DISRUPTED,), pod.spec.tolerations) is None or not _is_blocked(pod, budgets)
-
-
-def is_protected(pod: Pod) -> bool:
-    """Whether the pod says do-not-disrupt: `true`, or for a time.
-
-    Without a clock a pod protected for a time counts as protected: to plan too little is repaired by the next pass.
-    """
-    text = pod.metadata.annotations.get(DO_NOT_DISRUPT, "")
-    if text == "true":
-        return True
-    try:
-        return bool(text) and duration_ns(text) > 0
-    except ValueError:
-        return False
-
-
-def _is_blocked(pod: Pod, budgets: Iterable[PodDisruptionBudget]) -> bool:
-    """Whether disruption budgets forbid the pod's eviction whatever the other pods do."""
-    namespace = pod.metadata.namespace or "default"
-    matching = [
-        b
-        for b in budgets
-        if (b.metadata.namespace or "default") == namespace
-        and b.spec.selector is not None
-        and b.spec.selector.matches(pod.metadata.labels)
-    ]
-    if len(matching) > 1:
-        return True
-    for budget in matching:
-        if budget.spec.unhealthy_pod_eviction_policy == "AlwaysAllow" and _is_unready(pod):
-            return False
-        if budget.spec.max_unavailable in (0, "0%") or budget.spec.min_available == "100%":
-            return True
-    return False
-
-
-def _is_unready(pod: Pod) -> bool:
-    return any(c.type == "Ready" and c.status == "False" for c in pod.status.conditions)
-
-
-def _owned_by(pod: Pod, kind: str) -> bool:
-    return any(owner.kind == kind for owner in pod.metadata.owner_references)
+    return Limits(budgets).is_currently_reschedulable(pod, now)
 
 
 def is_daemon(pod: Pod) -> bool:
     """Whether a DaemonSet made the pod."""
-    return _owned_by(pod, "DaemonSet")
+    return owned_by(pod, "DaemonSet")
 
 
 def refusal(pod: Pod, storage: Storage, well_known: Collection[str]) -> Refusal | None:
