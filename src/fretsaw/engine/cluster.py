@@ -18,12 +18,15 @@ from fretsaw.api.nodepool import NodePool
 from fretsaw.api.pod import Pod
 from fretsaw.api.policy import Namespace, PodDisruptionBudget
 from fretsaw.api.storage import PersistentVolume, PersistentVolumeClaim, StorageClass
+from fretsaw.api.times import Millis
 from fretsaw.api.workload import DaemonSet, Deployment, PodTemplate, ReplicaSet, StatefulSet
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     """The objects that a pass reads."""
 
+    now: Millis | None = None
+    """The time, where there is one: some protections of pods end."""
     pools: tuple[NodePool, ...] = ()
     catalogs: Mapping[str, Catalog] = {}
     """The catalog of each pool, by the pool's name; pools of one node class share one object."""

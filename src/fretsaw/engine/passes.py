@@ -12,12 +12,12 @@ import msgspec
 
 from fretsaw.api.nodepool import NodePool
 from fretsaw.api.pod import Pod
+from fretsaw.api.times import Millis
 from fretsaw.engine.cluster import Cluster
 from fretsaw.engine.cost import pack
 from fretsaw.engine.finish import Node, finished
 from fretsaw.engine.firstfit import FirstFit
 from fretsaw.engine.ground import Ground
-from fretsaw.engine.machines import Machine
 from fretsaw.engine.places import ExistingNode, OpenNode
 from fretsaw.engine.plan import Refusal
 from fretsaw.engine.prepare import Prepared
@@ -73,14 +73,15 @@ class Passes:
         self._cluster: Cluster | None = None
         self._ground: Ground | None = None
 
-    def provision(self, state: ClusterState) -> Pass:
+    def provision(self, state: ClusterState, now: Millis) -> Pass:
         """Places for the pods that wait, and for those on machines that go."""
-        cluster, ground = self._at(state)
+        cluster, ground = self._at(state, now)
         return self._run(Prepared(cluster, self.settings, ground))
 
     def without(
         self,
         state: ClusterState,
+        now: Millis,
         machines: frozenset[str],
         moving: Sequence[Pod],
         closed: Iterable[str] = (),
@@ -91,7 +92,7 @@ class Passes:
 
         closed: machines that take no pod of `moving`. packing: None for the settings' own.
         """
-        cluster, ground = self._at(state)
+        cluster, ground = self._at(state, now)
         mask: Bits = 0
         for name in closed:
             mask |= ground.bit_of.get(name, 0)
@@ -100,15 +101,17 @@ class Passes:
             settings = msgspec.structs.replace(settings, packing=packing)
         return self._run(Prepared(cluster, settings, ground, without=machines, moving=moving, closed=mask))
 
-    def ground(self, state: ClusterState) -> Ground:
+    def ground(self, state: ClusterState, now: Millis) -> Ground:
         """The places of the cluster as it is."""
-        return self._at(state)[1]
+        return self._at(state, now)[1]
 
-    def _at(self, state: ClusterState) -> tuple[Cluster, Ground]:
+    def _at(self, state: ClusterState, now: Millis) -> tuple[Cluster, Ground]:
         if self._cluster is None or self._ground is None or self._revision != state.revision:
             self._cluster = cluster_of(state)
             self._ground = Ground(self._cluster, self.settings, self._ground)
             self._revision = state.revision
+        if self._cluster.now != now:
+            self._cluster = msgspec.structs.replace(self._cluster, now=now)
         return self._cluster, self._ground
 
     def _run(self, prepared: Prepared) -> Pass:
@@ -173,18 +176,3 @@ def _unready(pool: NodePool) -> str:
         return "it is being deleted"
     ready = pool.condition("Ready")
     return "" if ready is None or ready.status == "True" else f"it is not ready: {ready.message or ready.reason}"
-
-
-def closed_machines(state: ClusterState) -> tuple[str, ...]:
-    """Machines that are still within their pool's consolidateAfter, and so take no pod that runs elsewhere.
-
-    Source: Karpenter v1.14 existingnode.go (consolidateAfter of destination nodes).
-    """
-    return tuple(m.name for m in state.machines.values() if _is_settling(m, state.pools.get(m.pool)))
-
-
-def _is_settling(machine: Machine, pool: NodePool | None) -> bool:
-    if pool is None or machine.claim is None or pool.spec.replicas is not None:
-        return False
-    after = pool.spec.disruption.consolidate_after
-    return after not in ("Never", "0s") and machine.initialized and not machine.is_true("Consolidatable")

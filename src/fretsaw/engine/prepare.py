@@ -14,7 +14,8 @@ from fretsaw.engine.buffers import buffer_pods
 from fretsaw.engine.cluster import Cluster
 from fretsaw.engine.ground import Ground
 from fretsaw.engine.nodes import StateNode
-from fretsaw.engine.pending import is_leaving, is_pending, refusal
+from fretsaw.engine.pdbs import Limits
+from fretsaw.engine.pending import is_pending, refusal
 from fretsaw.engine.places import ExistingNode
 from fretsaw.engine.plan import Refusal, Unplaced
 from fretsaw.engine.ports import host_ports
@@ -89,12 +90,13 @@ class Prepared:
 
     def _batch(self, cluster: Cluster) -> list[Pod]:
         """The pods to place: those that wait, those of nodes that go, and the buffers' virtual ones."""
+        limits = Limits(cluster.disruption_budgets)
         leaving = [
             p
             for state in sorted(self.ground.leaving, key=lambda s: s.node_name)
             if state.machine not in self.without
             for p in self.ground.on_node.get(state.node_name, ())
-            if is_leaving(p, cluster.disruption_budgets)
+            if limits.is_currently_reschedulable(p, cluster.now)
         ]
         waiting = cluster.pods if cluster.waiting is None else cluster.waiting
         pending = [pod for pod in waiting if is_pending(pod)]

@@ -5,6 +5,8 @@ Source: Karpenter v1.14 pkg/controllers/provisioning (batcher.go, provisioner.go
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -12,15 +14,16 @@ import msgspec
 from fretsaw.api.times import SECOND, Millis
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
-from fretsaw.engine.names import unused
 from fretsaw.engine.options import Options
-from fretsaw.engine.orders import claim_of
+from fretsaw.engine.orders import claim_of, fresh_name
 from fretsaw.engine.passes import Pass, Passes
 from fretsaw.engine.pending import is_pending
 from fretsaw.engine.state import ClusterState
 
 AGAIN: Millis = 10 * SECOND
 """After that long a pod that still waits, or a node that still goes, asks for another pass."""
+NODES = "nodes"
+"""The limit on a pool's number of nodes, among its limits on resources."""
 NODE = "node/"
 """Marks a node that goes among the pods of a batch: its pods will need another place."""
 
@@ -71,7 +74,7 @@ def _due(state: ClusterState, waiting: frozenset[str], now: Millis) -> tuple[fro
 
 def _ordered(state: ClusterState, options: Options, passes: Passes, now: Millis, waiting: frozenset[str]) -> Step:
     """One pass, as orders and as notes of what it means."""
-    answer = passes.provision(state)
+    answer = passes.provision(state, now)
     orders = list(_orders(state, answer, now))
     until = now + options.nomination
     virtual = answer.placed.prepared.virtual
@@ -85,23 +88,21 @@ def _ordered(state: ClusterState, options: Options, passes: Passes, now: Millis,
 
 
 def _orders(state: ClusterState, answer: Pass, now: Millis) -> Iterator[a.CreateClaim]:
-    """A claim for each new node, as far as the limits hold with what is there now."""
+    """A claim for each new node, as far as the limits hold with what is there now.
+
+    Differs: the peer may order several nodes beyond `limits.nodes` in one pass; here the limit holds.
+    """
     taken = set(state.claims)
+    ordered: Counter[str] = Counter()
     for i, node in enumerate(answer.nodes):
         pool = state.pools[node.open.template.name]
-        if _over_limits(answer, pool.metadata.name):
+        left = answer.placed.prepared.ground.remaining.get(pool.metadata.name, {})
+        if any(amount < 0 for amount in left.values()) or ordered[pool.metadata.name] >= left.get(NODES, math.inf):
             continue
-        name = unused(pool.metadata.name, taken, str(now), str(i))
+        ordered[pool.metadata.name] += 1
+        name = fresh_name(pool.metadata.name, f"{now}/{i}", taken)
         taken.add(name)
         yield a.CreateClaim(claim_of(node, pool, name), "provisioned", tuple(node.open.pods))
-
-
-def _over_limits(answer: Pass, pool: str) -> bool:
-    """Whether the pool has more than its limits already.
-
-    Source: Karpenter v1.14 pkg/apis/v1 nodepool.go (Limits.ExceededBy), provisioner.go (Create).
-    """
-    return any(left < 0 for left in answer.placed.prepared.ground.remaining.get(pool, {}).values())
 
 
 def _refusals(state: ClusterState, answer: Pass) -> Iterable[a.Tell]:

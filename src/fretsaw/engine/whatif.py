@@ -1,0 +1,75 @@
+"""The answer to disruption's question: where the pods of some machines would go. See `engine.disruption.ask`.
+
+Source: Karpenter v1.14 pkg/controllers/disruption helpers.go (SimulateScheduling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fretsaw.api.pod import Pod
+from fretsaw.api.times import Millis
+from fretsaw.engine.disruption.ask import Outcome
+from fretsaw.engine.disruption.settling import settling
+from fretsaw.engine.passes import Pass, Passes
+from fretsaw.engine.pdbs import Limits
+from fretsaw.engine.state import ClusterState
+from fretsaw.engine.universe import Universe
+
+
+class Asked:
+    """Answers for one state at one time."""
+
+    def __init__(self, passes: Passes, state: ClusterState, now: Millis) -> None:
+        self._passes = passes
+        self._state = state
+        self._now = now
+        self._limits = Limits(state.objects["PodDisruptionBudget"].values())
+        self._settling: frozenset[str] | None = None
+
+    def __call__(self, without: frozenset[str], *, consolidating: bool = True) -> Outcome:
+        """Where the pods of these machines would go; see `WhatIf`.
+
+        Several new nodes are looked for once more by the cost packer, where the settings have one.
+        """
+        moving = [pod for name in sorted(without) for pod in self._moving(name)]
+        closed = self._closed() if consolidating else frozenset()
+        answer = self._pass(without, moving, closed, "first-fit")
+        if len(answer.nodes) > 1 and self._passes.settings.packing == "cost":
+            answer = self._pass(without, moving, closed, "cost")
+        return self._outcome(answer, {pod.key for pod in moving})
+
+    def universe(self, pool: str) -> Universe | None:
+        """What a pool can launch; None where it is not known."""
+        return self._passes.ground(self._state, self._now).supply.universes.get(pool)
+
+    def _moving(self, name: str) -> Iterator[Pod]:
+        pods = self._state.machines[name].pods
+        return (pod for pod in pods if self._limits.is_currently_reschedulable(pod, self._now))
+
+    def _closed(self) -> frozenset[str]:
+        if self._settling is None:
+            self._settling = settling(self._state, self._now)
+        return self._settling
+
+    def _pass(self, without: frozenset[str], moving: list[Pod], closed: frozenset[str], packing: str) -> Pass:
+        return self._passes.without(self._state, self._now, without, moving, sorted(closed), packing=packing)
+
+    def _outcome(self, answer: Pass, moving: set[str]) -> Outcome:
+        virtual, waiting = answer.placed.prepared.virtual, self._state.waiting
+        return Outcome(
+            launches=answer.nodes,
+            filled=tuple((pod, name) for name, pods in answer.filled for pod in pods if pod not in virtual),
+            unplaced=tuple((pod, _why(answer, pod)) for pod in sorted(answer.unplaced) if pod not in waiting),
+            unready=tuple(
+                (pod, name)
+                for name, pods in answer.filled
+                if not self._state.machines[name].initialized
+                for pod in pods
+                if pod in moving
+            ),
+        )
+
+
+def _why(answer: Pass, pod: str) -> str:
+    return "; ".join(f"{r.node_pool}: {r.reason}" if r.node_pool else r.reason for r in answer.why(pod))
