@@ -24,6 +24,7 @@ class OwnerReference(Value, frozen=True):
     uid: str = ""
     api_version: str = ""
     controller: bool = False
+    block_owner_deletion: bool = False
 
 
 class ObjectMeta(Value, frozen=True):

@@ -145,6 +145,8 @@ class BatchDone(Event, frozen=True):
     at: Millis
     seen: frozenset[str]
     unplaced: frozenset[str] = frozenset()
+    buffered: frozenset[str] = frozenset()
+    """Machines on which the pass found room for virtual buffer pods: they are not empty."""
 
 
 class Planned(Event, frozen=True):

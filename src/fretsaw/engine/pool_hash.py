@@ -104,7 +104,7 @@ def _class(reference: NodeClassRef) -> int:
 
 
 def _duration(type_name: str, text: str | None) -> int | None:
-    """`Never` is no duration. A length of 0 is left out where the field is a value, and counts where it is a pointer."""
+    """`Never` is no duration. A length of 0 is left out where it is a value, and counts where it is a pointer."""
     if text is None or text == "Never":
         return None
     length = duration_ns(text)

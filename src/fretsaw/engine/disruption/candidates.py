@@ -1,0 +1,245 @@
+"""Who may be disrupted, who may not, and why not in the words of the event.
+
+Source: Karpenter v1.14 pkg/controllers/disruption types.go (NewCandidate), helpers.go (GetCandidates),
+pkg/controllers/state/statenode.go (ValidateNodeDisruptable), consolidation.go, emptiness.go (ShouldDisrupt).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from fretsaw.api.labels import CAPACITY_TYPE, ZONE
+from fretsaw.api.node import Node
+from fretsaw.api.nodeclaim import NodeClaim
+from fretsaw.api.nodepool import NodePool
+from fretsaw.api.pod import Pod
+from fretsaw.api.times import Millis
+from fretsaw.engine.disruption.ask import WhatIf
+from fretsaw.engine.disruption.costs import BASE, price_nano, rescheduling_cost
+from fretsaw.engine.machines import Machine
+from fretsaw.engine.pdbs import DO_NOT_DISRUPT, Limits, is_reschedulable, pods_refusal, scale_of
+from fretsaw.engine.state import ClusterState
+from fretsaw.engine.universe import Universe
+
+NEVER = "Never"
+
+
+class Candidate(msgspec.Struct, frozen=True, eq=False):
+    """A machine that may be disrupted, with what the methods weigh."""
+
+    machine: Machine
+    claim: NodeClaim
+    node: Node
+    pool: NodePool
+    universe: Universe
+    price: int
+    """Nano-USD an hour; 0 where it is not known."""
+    cost: float
+    """What moving its pods costs, at least `costs.BASE`."""
+    pods: tuple[Pod, ...]
+    """Those that need another place."""
+
+    @property
+    def name(self) -> str:
+        """The machine's name."""
+        return self.machine.name
+
+    @property
+    def pool_name(self) -> str:
+        """The pool's name."""
+        return self.pool.metadata.name
+
+    @property
+    def known_type(self) -> bool:
+        """Whether the pool still lists the machine's instance type."""
+        return self.machine.instance_type in self.universe.number
+
+    @property
+    def empty(self) -> bool:
+        """Whether no pod costs anything to move; such a machine may still have pods, of the lowest priority."""
+        return self.cost <= BASE
+
+    @property
+    def static(self) -> bool:
+        """Whether it belongs to a pool with a fixed number of machines."""
+        return self.pool.spec.replicas is not None
+
+    @property
+    def balanced(self) -> bool:
+        """Whether its pool weighs savings against disruption."""
+        return self.pool.spec.disruption.consolidation_policy == "Balanced"
+
+    @property
+    def ratio(self) -> float:
+        """What is saved for each unit of disruption, in nano-USD an hour."""
+        return self.price / self.cost
+
+
+class Blocked(msgspec.Struct, frozen=True):
+    """A machine that may not be disrupted by a method. event: the reason of the Kubernetes Event that says so."""
+
+    machine: Machine
+    why: str
+    event: str = "DisruptionBlocked"
+
+
+class Survey:
+    """All machines of one version of the state at one moment, judged once for all methods of a look."""
+
+    def __init__(self, state: ClusterState, now: Millis, ask: WhatIf) -> None:
+        self.state = state
+        self.now = now
+        self.ask = ask
+        self.limits = Limits(
+            state.objects["PodDisruptionBudget"].values(), state.pods.values(), scale_of(state.objects)
+        )
+        self._marked = state.marked
+        self._judged: dict[str, Candidate | Blocked | None] = {}
+        self._by_eventual: dict[str, Candidate | Blocked | None] = {}
+        self._prices: dict[tuple[int, str, str, str], int] = {}
+
+    def judge(self, machine: Machine, *, eventual: bool = False) -> Candidate | Blocked | None:
+        """The machine as a candidate, or why it is none; None for one that a running command takes anyway.
+
+        eventual: pods that may not be moved do not keep a machine that has a termination grace period, since its end
+        comes all the same.
+        """
+        known = self._by_eventual if eventual else self._judged
+        if machine.name not in known:
+            known[machine.name] = self._judge(machine, eventual)
+        return known[machine.name]
+
+    def price(self, universe: Universe, machine: Machine) -> int:
+        """What the machine costs in nano-USD an hour, 0 where unknown."""
+        key = (id(universe), machine.instance_type, machine.zone, machine.capacity_type)
+        if key not in self._prices:
+            self._prices[key] = price_nano(universe, *key[1:])
+        return self._prices[key]
+
+    def _judge(self, machine: Machine, eventual: bool) -> Candidate | Blocked | None:
+        if machine.name in self._marked:
+            return None
+        why = self._machine_refusal(machine)
+        if why is not None or machine.claim is None or machine.node is None:
+            return Blocked(machine, why or "")
+        pool, universe = self.state.pools.get(machine.pool), self.ask.universe(machine.pool)
+        if pool is None or universe is None or not universe.names:
+            return Blocked(machine, f"NodePool not found (NodePool={machine.pool})")
+        if not (eventual and machine.claim.spec.termination_grace_period is not None):
+            why = pods_refusal(machine.pods, self.limits, self.now)
+            if why is not None:
+                return Blocked(machine, why)
+        pods = tuple(p for p in machine.pods if is_reschedulable(p))
+        return Candidate(
+            machine=machine,
+            claim=machine.claim,
+            node=machine.node,
+            pool=pool,
+            universe=universe,
+            price=self.price(universe, machine),
+            cost=rescheduling_cost(pods),
+            pods=pods,
+        )
+
+    def _machine_refusal(self, machine: Machine) -> str | None:
+        """What about the machine itself keeps it, in the peer's order; None for nothing."""
+        if machine.claim is None:
+            return "node isn't managed by karpenter"
+        if machine.node is None:
+            return "nodeclaim does not have an associated node"
+        if not machine.initialized:
+            return "node isn't initialized"
+        if machine.claim.metadata.deletion_timestamp or machine.terminating:
+            return "node is deleting or marked for deletion"
+        if self.state.nominated.get(machine.name, 0) > self.now:
+            return "node is nominated for a pending pod"
+        if machine.node.metadata.annotations.get(DO_NOT_DISRUPT) == "true":
+            return f'disruption is blocked through the "{DO_NOT_DISRUPT}" annotation'
+        if not machine.pool:
+            return "node doesn't have required label (label=karpenter.sh/nodepool)"
+        return None
+
+    def all(self) -> tuple[list[Candidate], list[Blocked]]:
+        """(candidates before any method's filter, machines that are none), by name. For the graceful methods."""
+        candidates: list[Candidate] = []
+        blocked: list[Blocked] = []
+        for name in sorted(self.state.machines):
+            found = self.judge(self.state.machines[name])
+            if isinstance(found, Candidate):
+                candidates.append(found)
+            elif found is not None:
+                blocked.append(found)
+        return candidates, blocked
+
+    def drifted(self, *, static: bool) -> tuple[list[Candidate], list[Blocked]]:
+        """The drifted machines of static, or of dynamic pools, that may be replaced, and those that may not."""
+        candidates: list[Candidate] = []
+        blocked: list[Blocked] = []
+        for name in sorted(self.state.machines):
+            machine = self.state.machines[name]
+            if not machine.is_true("Drifted"):
+                continue
+            found = self.judge(machine, eventual=True)
+            if isinstance(found, Blocked):
+                blocked.append(found)
+            elif found is not None and found.static == static:
+                candidates.append(found)
+        return candidates, blocked
+
+
+def not_for_emptiness(candidate: Candidate, buffered: Iterable[str]) -> Blocked | str | None:
+    """Why emptiness leaves a candidate alone; None where it takes it, a text where that is no event.
+
+    buffered: machines that keep room for buffer pods.
+    """
+    if candidate.static:
+        return "static"
+    if candidate.pool.spec.disruption.consolidate_after == NEVER:
+        return _unconsolidatable(candidate, _disabled(candidate))
+    if candidate.name in buffered:
+        return _unconsolidatable(candidate, f'Node "{candidate.node.metadata.name}" has buffer pods')
+    if not candidate.empty:
+        return "not empty"
+    return None if candidate.machine.is_true("Consolidatable") else "not consolidatable"
+
+
+def not_for_consolidation(candidate: Candidate) -> Blocked | str | None:
+    """Why consolidation leaves a candidate alone; as above."""
+    if candidate.static:
+        return "static"
+    machine, policy = candidate.machine, candidate.pool.spec.disruption
+    if not candidate.known_type:
+        return _unconsolidatable(candidate, f'Instance Type "{machine.instance_type}" not found')
+    for label in (CAPACITY_TYPE, ZONE):
+        if label not in machine.labels:
+            return _unconsolidatable(candidate, f'Node does not have label "{label}"')
+    if policy.consolidate_after == NEVER:
+        return _unconsolidatable(candidate, _disabled(candidate))
+    if candidate.empty:
+        return "empty"
+    if policy.consolidation_policy == "WhenEmpty":
+        return _unconsolidatable(
+            candidate,
+            f'NodePool "{candidate.pool_name}" has consolidation policy WhenEmpty, but node is not empty',
+        )
+    return None if machine.is_true("Consolidatable") else "not consolidatable"
+
+
+def _disabled(candidate: Candidate) -> str:
+    return f'NodePool "{candidate.pool_name}" has consolidation disabled'
+
+
+def _unconsolidatable(candidate: Candidate, why: str) -> Blocked:
+    return Blocked(candidate.machine, why, "Unconsolidatable")
+
+
+def by_savings(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The candidates by what they save for each unit of disruption, the best first, then by name."""
+    return sorted(candidates, key=lambda c: (-c.ratio, c.name))
+
+
+def by_name(candidates: Iterable[Candidate]) -> Mapping[str, Candidate]:
+    """The candidates by name."""
+    return {c.name: c for c in candidates}
