@@ -6,6 +6,7 @@ Source: Karpenter v1.14 pkg/controllers/provisioning/scheduling nodeclaimtemplat
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 
 from fretsaw.api.labels import CAPACITY_TYPE, INSTANCE_TYPE, NODEPOOL, RESTRICTED_KEYS, WELL_KNOWN
@@ -26,12 +27,30 @@ MIN_VALUES_RELAXED = "karpenter.sh/nodeclaim-min-values-relaxed"
 PRICE_OVERLAY = "karpenter.sh/price-overlay-applied"
 OVERLAID = "nodeoverlay"
 """The price source of an offering whose price an overlay has set."""
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+"""What Kubernetes makes generated names of: no vowels, so no words."""
+_SUFFIX = 5
+
+
+def fresh_name(pool: str, occasion: str, taken: Collection[str]) -> str:
+    """A claim's name: the pool's and five letters, the same for the same occasion, and none of `taken`."""
+    attempt = 0
+    while True:
+        number = int.from_bytes(hashlib.sha256(f"{pool}/{occasion}/{attempt}".encode()).digest()[:8], "big")
+        letters = []
+        for _ in range(_SUFFIX):
+            number, at = divmod(number, len(_LETTERS))
+            letters.append(_LETTERS[at])
+        name = f"{pool}-{''.join(letters)}"
+        if name not in taken:
+            return name
+        attempt += 1
 
 
 def claim_of(node: Node, pool: NodePool, name: str, now: Millis | None = None) -> NodeClaim:
     """The NodeClaim that orders a planned node: any of its types, with room for its pods and its daemons.
 
-    name: unique among claims; see `engine.names`. now: its creation, left out where the API server writes it.
+    name: unique among claims; see `fresh_name`. now: its creation, left out where the API server writes it.
     """
     universe = node.open.template.universe
     types = [t for _, t, _ in node.candidates]
