@@ -50,7 +50,7 @@ class WhatIf(Protocol):
         """What happens without these machines, named as in `ClusterState.machines`; none of them is leaving.
 
         consolidating: machines whose pods changed within their pool's consolidateAfter take no running pods, only
-        waiting ones and those of leaving machines (`engine.passes.closed_machines`).
+        waiting ones and those of leaving machines (`engine.disruption.settling`).
         """
         ...
 
