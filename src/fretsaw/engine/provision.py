@@ -81,7 +81,8 @@ def _ordered(state: ClusterState, options: Options, passes: Passes, now: Millis,
     nominated = [e.Nominated(name, until) for name, pods in answer.filled if not set(pods) <= virtual]
     placements = [(pod, name) for name, pods in answer.filled for pod in pods]
     placements += [(pod, order.claim.metadata.name) for order in orders for pod in order.pods]
-    done = e.BatchDone(now, waiting, frozenset(answer.unplaced))
+    buffered = frozenset(name for name, pods in answer.filled if virtual & set(pods))
+    done = e.BatchDone(now, waiting, frozenset(answer.unplaced), buffered)
     notes: tuple[e.Event, ...] = (*nominated, e.Planned(tuple(placements)), done)
     told = tuple(_refusals(state, answer))
     return Step((*orders, *told), notes, now + AGAIN)

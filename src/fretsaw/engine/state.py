@@ -15,6 +15,7 @@ from fretsaw.api.labels import NODEPOOL
 from fretsaw.api.meta import Object
 from fretsaw.api.node import Node, VolumeAttachment
 from fretsaw.api.nodeclaim import NodeClaim
+from fretsaw.api.nodeclass import EC2NodeClass
 from fretsaw.api.nodepool import NodePool
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis
@@ -103,7 +104,9 @@ class ClusterState:
         self.draining: set[str] = set()
         """Nodes whose pods will need another place, since nothing more may come there."""
         self.touched: set[str] = set()
-        """Machines whose claim, node or pods changed since the last turn; `turn` reads it, the world clears it."""
+        """Machines whose claim, node or pods changed since the last turn; `settle` empties it."""
+        self.touched_pools: set[str] = set()
+        """Pools that changed, or whose machines or node class did, likewise."""
 
     # Reading
 
@@ -156,6 +159,11 @@ class ClusterState:
         return machine.deleting or machine.terminating or machine.name in self.marked
 
     # Writing
+
+    def settle(self) -> None:
+        """A turn has looked at all that changed. Call it after the turn, before its notes and actions take effect."""
+        self.touched.clear()
+        self.touched_pools.clear()
 
     def apply(self, event: e.Event) -> None:
         """Take note of what happened."""
@@ -287,6 +295,9 @@ class ClusterState:
                 self._set_claim(old, obj)
             case NodePool():
                 self._set_pool(old, obj)
+            case EC2NodeClass():
+                self.touched_pools.update(self.pools)
+                self._moved(old is None)
             case VolumeAttachment():
                 self.touched.add(self._name_of_node(obj.spec.node_name))
             case _:
@@ -319,6 +330,7 @@ class ClusterState:
 
     def _forget_claim(self, claim: NodeClaim) -> None:
         name = claim.metadata.name
+        self.touched_pools.add(claim.metadata.labels.get(NODEPOOL, ""))
         self.unlaunched.discard(name)
         self._claim_of.pop(claim.status.provider_id, None)
         self.launching.pop(name, None)
@@ -334,6 +346,7 @@ class ClusterState:
 
     def _set_pool(self, old: NodePool | None, pool: NodePool) -> None:
         """What a pool says of its nodes (when they may go, what they shall be like) makes another look necessary."""
+        self.touched_pools.add(pool.metadata.name)
         changed = old is None or old.spec != pool.spec
         if changed or (old is not None and old.metadata.annotations != pool.metadata.annotations):
             name = pool.metadata.name
@@ -374,6 +387,8 @@ class ClusterState:
         if node.spec.provider_id:
             self._nodes_of[node.spec.provider_id][node.metadata.name] = None
         self._stale_node(node.metadata.name, node.spec.provider_id)
+        if old is None or old.status.capacity != node.status.capacity:
+            self.touched_pools.add(node.metadata.labels.get(NODEPOOL, ""))
         same = old is not None and (
             (old.metadata.labels, old.spec, old.metadata.deletion_timestamp, old.status.allocatable)
             == (node.metadata.labels, node.spec, node.metadata.deletion_timestamp, node.status.allocatable)
@@ -382,6 +397,7 @@ class ClusterState:
 
     def _set_claim(self, old: NodeClaim | None, claim: NodeClaim) -> None:
         name = claim.metadata.name
+        self.touched_pools.add(claim.metadata.labels.get(NODEPOOL, ""))
         if claim.status.provider_id:
             self._claim_of[claim.status.provider_id] = name
             self.unlaunched.discard(name)
@@ -405,6 +421,7 @@ class ClusterState:
             else:
                 self.catalogs[pool] = catalog
                 self.unusable.pop(pool, None)
+            self.touched.update(n for n, c in self.claims.items() if c.metadata.labels.get(NODEPOOL) == pool)
         self._moved()
 
     # Machines

@@ -97,6 +97,7 @@ class Autoscaler:
         if turn.actions or turn.notes:
             for listener in self.listeners:
                 listener(self._world.loop.now, turn)
+        self.state.settle()
         for note in turn.notes:
             self.state.apply(note)
         for action in turn.actions:
