@@ -120,3 +120,7 @@ class Room(msgspec.Struct):
             return False
         self.left[pool] -= 1
         return True
+
+    def text(self) -> str:
+        """What is left of each pool, in a text that differs when any of it does."""
+        return ",".join(f"{pool}={left}" for pool, left in sorted(self.left.items()))

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from fretsaw.api.node import Node
 from fretsaw.api.nodeclaim import NodeClaim
+from fretsaw.api.nodepool import Reason
 from fretsaw.api.times import Millis
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
@@ -33,7 +34,7 @@ READY_ONCE = "replacement initialized"
 """The name under which it is remembered that a replacement was ready: what becomes of it later does not count."""
 PER_MACHINE: Millis = 80
 """Milliseconds by which the time that commands have grows with each machine that commands take away."""
-REASONS = {
+REASONS: dict[Method, Reason] = {
     "emptiness": "Empty",
     "static-drift": "Drifted",
     "drift": "Drifted",
@@ -58,7 +59,7 @@ def command_of(method: Method, move: Move, now: Millis) -> e.Command:
     return e.Command(
         id=f"{method}/{now}/{move.candidates[0].name}",
         method=method,
-        reason=REASONS[method],  # type: ignore[arg-type]
+        reason=REASONS[method],
         candidates=move.names,
         types=(*(names(node) for node in move.nodes), *(() for _ in range(move.copies))),
         savings_usd_per_hour=move.savings_usd,

@@ -1,0 +1,291 @@
+"""The disruption loop: running commands first, then a proposal that is due, then the methods in their order.
+
+Karpenter's loop waits in place while a proposal ripens; here the proposal is remembered, and no method runs until it is
+due. What a method found out about nothing is remembered, too, as long as nothing changes (`memory`).
+
+Source: Karpenter v1.14 pkg/controllers/disruption controller.go, queue.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+
+import msgspec
+
+from fretsaw.api.nodepool import Reason
+from fretsaw.api.times import SECOND, Millis
+from fretsaw.engine import actions as a
+from fretsaw.engine import events as e
+from fretsaw.engine.disruption.ask import WhatIf
+from fretsaw.engine.disruption.balanced import Balance, balance_of
+from fretsaw.engine.disruption.budgets import Room, Share, shares
+from fretsaw.engine.disruption.candidates import (
+    Blocked,
+    Candidate,
+    Survey,
+    not_for_consolidation,
+    not_for_emptiness,
+)
+from fretsaw.engine.disruption.commands import REASONS, Steps, cleaned, command_of, driven, started
+from fretsaw.engine.disruption.consolidation import Consolidator, several, single
+from fretsaw.engine.disruption.drift import drifted_machine, drifted_static
+from fretsaw.engine.disruption.emptiness import empty_machines
+from fretsaw.engine.disruption.memory import Memory, next_time
+from fretsaw.engine.disruption.moves import METHODS, Found, Method, Move
+from fretsaw.engine.disruption.telling import Teller
+from fretsaw.engine.disruption.validation import reduced, still_consolidates, still_empty
+from fretsaw.engine.options import Options
+from fretsaw.engine.state import ClusterState
+
+Late = Callable[[Method], bool]
+
+
+class Disruption(msgspec.Struct, frozen=True):
+    """What a look of the loop wants."""
+
+    actions: tuple[a.Action, ...] = ()
+    notes: tuple[e.Event, ...] = ()
+    wake: Millis | None = None
+    """When to look again although nothing happened. When something happens, look too: it may be due sooner."""
+
+
+def disrupt(
+    state: ClusterState, options: Options, now: Millis, ask: WhatIf, *, late: Late = lambda method: False
+) -> Disruption:
+    """One look: what to do about the machines that could go, at this moment.
+
+    ask: answers for this very state. late: asked by the consolidations before each question to `ask`; True ends the
+    round, as the peer's limits of one and three minutes do.
+    """
+    look = _Look(state, options, now, ask, late)
+    look.run()
+    return look.answer()
+
+
+class _Look:
+    """One look while it is made."""
+
+    def __init__(self, state: ClusterState, options: Options, now: Millis, ask: WhatIf, late: Late) -> None:
+        self.state, self.options, self.now, self.ask, self.late = state, options, now, ask, late
+        self.teller = Teller(state, now)
+        self.memory = Memory(state, now)
+        self.steps = Steps()
+        self.wake: Millis | None = None
+
+    def run(self) -> None:
+        """Go through the parts; each says when it wants to be looked at again."""
+        self.steps += driven(self.state, self.options, self.now, self.teller)
+        if self.state.commands:
+            self._wake_at(self.now + SECOND)
+        proposed = self.state.proposed
+        due = self.state.looked + self.options.disruption_poll if self.state.looked else self.now
+        if proposed is not None:
+            self._ripen(proposed)
+        elif self.now < due:
+            self._wake_at(due)
+        elif self.state.unlaunched:
+            # What is on its way is not known yet, and so nothing can be said about what is needed.
+            self._wake_at(self.now + SECOND)
+        else:
+            self.steps += Steps(cleaned(self.state))
+            self._methods(METHODS)
+
+    def answer(self) -> Disruption:
+        """All that came of it; events are told last."""
+        return Disruption(
+            (*self.steps.actions, *self.teller.actions), (*self.steps.notes, *self.teller.notes), self.wake
+        )
+
+    # Facts, each made once and only when needed
+
+    @cached_property
+    def survey(self) -> Survey:
+        """All machines, judged."""
+        return Survey(self.state, self.now, self.ask)
+
+    @cached_property
+    def shares(self) -> dict[str, Share]:
+        """The pools' machines, counted."""
+        return shares(self.state)
+
+    @cached_property
+    def candidates(self) -> list[Candidate]:
+        """All candidates of the graceful methods before their filters."""
+        candidates, blocked = self.survey.all()
+        self.teller.blocked(blocked)
+        return candidates
+
+    @cached_property
+    def balance(self) -> Balance:
+        """The scores of pools that weigh savings against disruption."""
+        return balance_of(self.survey, self.candidates)
+
+    @cached_property
+    def buffered(self) -> frozenset[str]:
+        """Machines that keep room for buffer pods."""
+        last = self.state.last_batch
+        return last.buffered if last is not None else frozenset()
+
+    def room(self, method: Method) -> Room:
+        """What the budgets leave for a method."""
+        return Room.of(self.state.pools, self.shares, _reason(method), self.now)
+
+    # A proposal
+
+    def _ripen(self, proposed: e.CommandProposed) -> None:
+        """Validate the proposal when it is due; carry it out, or go on with the methods after its own."""
+        if self.now < proposed.due:
+            self._wake_at(proposed.due)
+            return
+        command = proposed.command
+        room = self.room(command.method)
+        if command.method == "emptiness":
+            found = still_empty(self.survey, command, room, self.buffered)
+        else:
+            found = still_consolidates(self.survey, command, room)
+        if isinstance(found, Move):
+            self._start(reduced(command, found), found)
+            self._look_at_once()
+            return
+        self.steps += Steps(notes=(e.CommandDropped(command, found),))
+        if command.method == "single":
+            self._reject(command, found)
+            self._looked()
+        else:
+            self._methods(METHODS[METHODS.index(command.method) + 1 :])
+
+    def _reject(self, command: e.Command, why: str) -> None:
+        machines = [self.state.machines[name] for name in command.candidates if name in self.state.machines]
+        nodes = ", ".join(machine.node_name for machine in machines)
+        text = f"{command.decision}: [{nodes}]{' -> [1 replacement]' if command.types else ''}"
+        self.teller.rejected(machines, text, why, command.savings_usd_per_hour)
+
+    # Methods
+
+    def _methods(self, methods: Sequence[Method]) -> None:
+        """Run the methods up to the first that finds something."""
+        for method in methods:
+            found = self._run(method)
+            if not found.moves:
+                continue
+            if method in ("static-drift", "drift"):
+                for move in found.moves:
+                    self._start(command_of(method, move, self.now), move)
+                self._look_at_once()
+            else:
+                self._propose(method, found.moves[0])
+            return
+        self._looked()
+
+    def _run(self, method: Method) -> Found:
+        """What a method finds now; nothing without looking where that is known."""
+        if method in ("static-drift", "drift"):
+            return self._drift(method)
+        room = self.room(method)
+        if self.memory.is_idle(method, room):
+            return Found()
+        if not any(room.left.values()):
+            self._tell_blocked(room, method, "Consolidatable")
+            return Found(held_back=True)
+        candidates = self._filtered(method)
+        if not candidates:
+            self.steps += Steps(notes=self.memory.nobody(method, self.survey))
+            return Found()
+        tight = room.text()
+        self._tell_blocked(room, method)
+        found = self._graceful(method, candidates, room)
+        if not found.moves and not found.cut:
+            self.steps += Steps(notes=self.memory.nothing(method, tight if found.held_back else ""))
+        return found
+
+    def _filtered(self, method: Method) -> list[Candidate]:
+        """The candidates that a graceful method takes; of the others it is told why, where that is news."""
+        kept, blocked = [], []
+        for candidate in self.candidates:
+            why = (
+                not_for_emptiness(candidate, self.buffered)
+                if method == "emptiness"
+                else not_for_consolidation(candidate)
+            )
+            if why is None:
+                kept.append(candidate)
+            elif isinstance(why, Blocked):
+                blocked.append(why)
+        self.teller.blocked(blocked)
+        return kept
+
+    def _graceful(self, method: Method, candidates: Iterable[Candidate], room: Room) -> Found:
+        if method == "emptiness":
+            return empty_machines(candidates, room)
+        by = Consolidator(
+            self.ask, self.balance, self.teller.unconsolidatable, self.options.spot_to_spot, lambda: self.late(method)
+        )
+        if method == "multi":
+            return several(by, candidates, room)
+        found = single(by, candidates, room, self.state.unseen_pools)
+        if not found.moves and found.unseen != self.state.unseen_pools:
+            self.steps += Steps(notes=(e.MethodCut(found.unseen),))
+        return found
+
+    def _drift(self, method: Method) -> Found:
+        candidates, blocked = self.survey.drifted(static=method == "static-drift")
+        self.teller.blocked(blocked)
+        if not candidates:
+            return Found()
+        room = self.room(method)
+        self._tell_blocked(room, method)
+        if method == "static-drift":
+            return drifted_static(self.state, candidates, room)
+        return drifted_machine(candidates, room, self.ask, self._not_reschedulable)
+
+    def _not_reschedulable(self, candidate: Candidate, why: str) -> None:
+        self.teller.blocked([Blocked(candidate.machine, why)])
+
+    def _tell_blocked(self, room: Room, method: Method, having: str = "") -> None:
+        """Tell of pools whose budgets allow nothing; having: only of those with a machine of that condition."""
+        blocked = set(room.blocked)
+        if having and blocked:
+            blocked &= {m.pool for m in self.state.machines.values() if m.pool in blocked and m.is_true(having)}
+        for pool in sorted(blocked):
+            self.teller.pool_blocked(pool, _reason(method))
+
+    # Outcomes
+
+    def _propose(self, method: Method, move: Move) -> None:
+        if move.replacements:
+            self.teller.proposed(move)
+        if method in ("multi", "single"):
+            self.teller.approved(move, self.balance.scores(move))
+        due = self.now + self.options.validation
+        self.steps += Steps(notes=(e.CommandProposed(command_of(method, move, self.now), due),))
+        self._wake_at(due)
+
+    def _start(self, command: e.Command, move: Move) -> None:
+        self.steps += started(self.state, self.options, self.now, command, move)
+
+    def _look_at_once(self) -> None:
+        """Something began: look for more without waiting for the next poll."""
+        self.steps += Steps(notes=(e.Looked(self.now - self.options.disruption_poll),))
+        self._wake_at(self.now)
+
+    def _looked(self) -> None:
+        """Nothing was found: wait for the next poll, or as long as nothing can have changed."""
+        self.steps += Steps(notes=(e.Looked(self.now),))
+        poll = self.now + self.options.disruption_poll
+        quiet = not self.steps.actions and self._all_idle()
+        self._wake_at(max(poll, next_time(self.state, self.now)) if quiet else poll)
+
+    def _all_idle(self) -> bool:
+        """Whether all graceful methods were known to find nothing when this look began, and nothing has drifted."""
+        graceful: tuple[Method, ...] = ("emptiness", "multi", "single")
+        if not all(self.memory.is_idle(method, self.room(method)) for method in graceful):
+            return False
+        return not any(m.is_true("Drifted") for m in self.state.machines.values())
+
+    def _wake_at(self, when: Millis) -> None:
+        self.wake = when if self.wake is None else min(when, self.wake)
+
+
+def _reason(method: Method) -> Reason:
+    return REASONS[method]
