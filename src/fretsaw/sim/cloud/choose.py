@@ -141,6 +141,14 @@ def _cheapest_types(market: Market, sale: Sale) -> Bits:
         every |= types
     if every.bit_count() <= MOST_TYPES:
         return every
+    question = tuple(sale.items())
+    known = market.truncated.get(question)
+    if known is None:
+        known = market.truncated[question] = _first(market, sale)
+    return known
+
+
+def _first(market: Market, sale: Sale) -> Bits:
     names = market.universe.names
     kept = count = 0
     for _, _, t in heapq.merge(*(_priced(market, c, types, names) for c, types in sale.items())):

@@ -74,7 +74,7 @@ class Cloud:
             self.catalogs.changed,
         )
         self.catalogs.shown = self.reservations.shown
-        self._supply = Supply(self.prices.now, self._depth, self._refusal, self.settings.price_band)
+        self.supply = Supply(self.prices.now, self._depth, self._refusal, self.settings.price_band)
         self._calls = Calls(world, self.settings, self._answer)
         self._asked: dict[str, e.InstanceCreated | None] = {}
         """By claim: None while EC2 has not answered."""
@@ -168,16 +168,16 @@ class Cloud:
         return market
 
     def _fill(self, claim: NodeClaim, market: Market, asked: Request) -> None:
-        answer = fill(market, asked, self._supply, self._world.dice.once("fleet", claim.metadata.name))
+        answer = fill(market, asked, self.supply, self._world.dice.once("fleet", claim.metadata.name))
         if answer.errors:
-            self._note_errors(claim, answer)
+            self._note_errors(claim, market, answer)
         if answer.launched is None:
             codes = sorted({failed.code for failed in answer.errors})
             self._refuse(claim, f"with fleet error(s), {'; '.join(codes)}")
         else:
             self._create(claim, market, answer.launched)
 
-    def _note_errors(self, claim: NodeClaim, answer: Answer) -> None:
+    def _note_errors(self, claim: NodeClaim, market: Market, answer: Answer) -> None:
         """The provider avoids what EC2 could not fill; one fact for each call."""
         failed = [(*one.override.offering, one.code) for one in answer.errors]
         self._world.journal.note(
@@ -188,6 +188,9 @@ class Cloud:
             offerings=failed,
         )
         self.unavailable.mark(o.override.offering for o in answer.errors if o.override.offering[2] != RESERVED)
+        for one in answer.errors:
+            if one.override.offering[2] == RESERVED:
+                self.reservations.mark_full(market.universe.cells[one.override.c].reservation)
 
     def _refuse(self, claim: NodeClaim, message: str) -> None:
         del self._asked[claim.metadata.name]

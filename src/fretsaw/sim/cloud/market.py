@@ -79,6 +79,8 @@ class Market:
         self.letters = [match.group() if (match := _LETTERS.match(name)) else "" for name in self.universe.names]
         self._on_demand = self._on_demand_prices()
         self._index = {name: t for t, name in enumerate(self.universe.names)}
+        self.truncated: dict[tuple[tuple[int, Bits], ...], Bits] = {}
+        """The types that `choose` kept of more than it may send, by what was on sale."""
         self._wants: dict[tuple[object, object], Wants] = {}
         self._down: list[Bits] = [0] * len(self.universe.cells)
         self._down_version = -1

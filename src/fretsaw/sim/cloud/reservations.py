@@ -33,7 +33,9 @@ EXPIRING: Millis = 40 * MINUTE
 BLOCK_RECLAIM: Millis = 30 * MINUTE
 """EC2 ends a block's instances so long before its end."""
 NOTICE: Millis = 2 * MINUTE
-"""Notice of an interruptible reservation."""
+"""Notice of an interruptible reservation; nothing is launched into it any more."""
+SYNC: Millis = 1 * MINUTE
+"""A reservation that EC2 could not launch into counts as full until the node class is read again."""
 
 
 class _Reservation:
@@ -47,12 +49,14 @@ class _Reservation:
         self.on_demand = on_demand
         """Nano-USD an hour of its type on demand, 0 where there is no such price."""
         self.terms = terms
+        self.full_until: Millis = 0
 
     @property
     def closes(self) -> Millis | None:
         """When nothing can be launched into it any more."""
-        end = self.terms.end
-        return end if end is None else end - EXPIRING if self.block else end
+        if self.terms.end is None:
+            return None
+        return self.terms.end - (EXPIRING if self.block else NOTICE if self.interruptible else 0)
 
 
 class Reservations:
@@ -127,7 +131,14 @@ class Reservations:
             return 0
         now, start, closes = self._world.loop.now, one.terms.start, one.closes
         open_ = (start is None or start <= now) and (closes is None or now < closes)
-        return one.left if open_ else 0
+        return one.left if open_ and one.full_until <= now else 0
+
+    def mark_full(self, reservation: str) -> None:
+        """EC2 could not launch into it, whatever the count says."""
+        one = self._all[reservation]
+        one.full_until = self._world.loop.now + SYNC
+        self._changed()
+        self._world.loop.at(one.full_until, self._changed)
 
     def take(self, reservation: str) -> None:
         """An instance was launched into it."""

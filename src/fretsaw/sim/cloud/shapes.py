@@ -50,7 +50,7 @@ def _lines(path: str | Path) -> list[str]:
 def _drops(rows: list[list[str]]) -> Iterator[Drop]:
     if rows and len(rows[0]) == 2:
         return _of_counts([(round(float(hours) * HOUR), int(count)) for hours, count in rows])
-    if rows and rows[0][1] in ("add", "remove"):
+    if rows and rows[0][0].isdigit():
         return _of_events([(int(when), what) for when, what, _ in rows])
     return _of_logs(rows)
 
@@ -58,6 +58,9 @@ def _drops(rows: list[list[str]]) -> Iterator[Drop]:
 def _of_events(events: list[tuple[Millis, str]]) -> Iterator[Drop]:
     """Bursts of `add` and `remove` events; the share is of those that were up before the moment."""
     up = 0
+    unknown = sorted({what for _, what in events} - {"add", "remove"})
+    if unknown:
+        raise ValueError(f"unknown event {unknown[0]!r}")
     for when, group in groupby(events, key=lambda event: event[0]):
         now = [what for _, what in group]
         removed = now.count("remove")
