@@ -153,12 +153,14 @@ class Whole:
         what = spec.object.described_object.kind if spec.object is not None and not average else "external"
         self.name = f"{what} metric {source.metric.name}"
 
-    def read(self, view: View, scale: Scale, now: Millis) -> tuple[int | None, int]:
-        """The value, and the pods that it is spread over."""
+    def read(self, view: View, scale: Scale, now: Millis) -> tuple[int | None, int | None]:
+        """The value, and the pods that it is spread over; None where there is no pod at all."""
         value = self._metrics.external(self._metric.name, self._namespace, now)
-        return value, scale.made if self._average else view.ready
+        if self._average:
+            return value, scale.made
+        return value, view.ready if view.pods else None
 
-    def propose(self, reading: tuple[int | None, int], current: int) -> Proposal | Failure:
+    def propose(self, reading: tuple[int | None, int | None], current: int) -> Proposal | Failure:
         """By value or by share."""
         value, pods = reading
         if value is None:
@@ -166,8 +168,10 @@ class Whole:
         if not self._target:
             return readings.failed(self._spec.type, "neither a value target nor an average value target was set")
         if self._average:
-            return algorithm.by_share(pods, value, self._target, self._tolerance)
-        return algorithm.by_value(current, pods, value, self._target, self._tolerance)
+            return algorithm.by_share(pods or 0, value, self._target, self._tolerance)
+        if pods is None and current:
+            return readings.failed(self._spec.type, readings.NO_PODS)
+        return algorithm.by_value(current, pods or 0, value, self._target, self._tolerance)
 
     def shown(self, proposal: Proposal) -> api.MetricStatus:
         """The value, or each pod's share."""

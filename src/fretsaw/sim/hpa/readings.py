@@ -6,6 +6,7 @@ Source: Kubernetes v1.36 pkg/controller/podautoscaler/replica_calculator.go (gro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import msgspec
 
@@ -14,6 +15,7 @@ from fretsaw.api.resources import NANO, nanos
 from fretsaw.api.times import MINUTE, SECOND, Millis, millis
 from fretsaw.sim.hpa.algorithm import Failure, PodReadings, UsageReadings
 
+NO_PODS: Final = "no pods returned by selector while calculating replica count"
 Sample = Callable[[Pod, Millis], int | None]
 """A pod's value in thousandths, None where there is none."""
 
@@ -80,7 +82,7 @@ def values(pods: Sorted, sample: Sample, now: Millis) -> tuple[int | None, ...]:
 def averages(pods: Sorted, samples: tuple[int | None, ...]) -> PodReadings | str:
     """What `by_average` works on; or why there is nothing."""
     if not (pods.counted or pods.unready):
-        return "no pods returned by selector while calculating replica count"
+        return NO_PODS
     found = tuple([value for value in samples if value is not None])
     if not found:
         return "did not receive metrics for targeted pods (pods might be unready)"
