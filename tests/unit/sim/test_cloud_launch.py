@@ -172,6 +172,7 @@ def test_a_second_call_after_the_answer_is_answered_with_the_same_instance() -> 
     ec2 = Ec2()
     ec2.one()
     ec2.cloud.launch(claim())
+    ec2.run(2 * SECOND)
     (_, first), (_, second) = ec2.said(InstanceCreated)
     assert first == second
     assert len(ec2.cloud.machines.alive()) == 1
@@ -183,6 +184,7 @@ def test_a_call_after_the_end_is_answered_with_the_instance_that_was() -> None:
     ec2.cloud.terminate(instance.provider_id)
     ec2.run(600 * SECOND)
     ec2.cloud.launch(claim())
+    ec2.run(601 * SECOND)
     assert [e.provider_id for _, e in ec2.said(InstanceCreated)] == [instance.provider_id] * 2
     assert ec2.cloud.machines.alive() == []
 
@@ -200,6 +202,7 @@ def test_a_pool_without_a_catalog_is_refused_at_once() -> None:
     # Source: Karpenter AWS provider v1.14 pkg/cloudprovider (readiness).
     ec2 = Ec2()
     ec2.cloud.launch(claim("c-0", pool="other"))
+    ec2.run(0)
     assert ec2.said(LaunchRefused) == [(0, LaunchRefused("c-0", "NodeClassNotReady", "its NodePool has no catalog"))]
 
 
@@ -207,6 +210,8 @@ def test_terminating_what_never_was_is_answered_as_gone() -> None:
     # Source: Karpenter AWS provider v1.14 pkg/providers/instance (Delete: not found).
     ec2 = Ec2()
     ec2.cloud.terminate("aws:///z-a/i-0")
+    assert ec2.said(InstanceGone) == []
+    ec2.run(0)
     assert ec2.said(InstanceGone) == [(0, InstanceGone("aws:///z-a/i-0"))]
 
 

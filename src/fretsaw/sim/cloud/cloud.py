@@ -93,11 +93,11 @@ class Cloud:
         if name in self._asked:
             answered = self._asked[name]
             if answered is not None:
-                self._world.report(answered)
+                self._soon(answered)
             return
         pool = claim.metadata.labels.get(NODEPOOL, "")
         if self.catalogs.market(pool) is None:
-            self._world.report(e.LaunchRefused(name, "NodeClassNotReady", self.catalogs.why_not(pool)))
+            self._soon(e.LaunchRefused(name, "NodeClassNotReady", self.catalogs.why_not(pool)))
             return
         self._asked[name] = None
         kind = (pool, claim.spec.requirements, tuple(sorted(claim.spec.resources.requests.items())))
@@ -107,9 +107,13 @@ class Cloud:
         """End an instance. One that is gone, or never was, is answered at once."""
         instance = self.machines.get(provider_id)
         if instance is None or instance.state == "terminated":
-            self._world.report(e.InstanceGone(provider_id))
+            self._soon(e.InstanceGone(provider_id))
             return
         self.machines.end(instance, "terminated")
+
+    def _soon(self, event: e.Event) -> None:
+        """Answer in this moment, but not within the call: the caller may be in the middle of its own work."""
+        self._world.loop.at(self._world.loop.now, self._world.report, event)
 
     def on_running(self, listener: Listener) -> None:
         """Call `listener` when an instance runs: its machine begins to boot."""
