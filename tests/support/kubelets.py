@@ -33,7 +33,7 @@ _STEPS = (
 def fixed(**seconds: float) -> Durations:
     """Every step takes a second, but for those that are given."""
     times = {name: Spread.fixed(round(seconds.get(name, 1) * SECOND)) for name in _STEPS.split()}
-    return Durations(**times, **{k: v for k, v in seconds.items() if k not in times})
+    return msgspec.structs.replace(Durations(), **times)
 
 
 def lasting(seconds: float) -> Spread:
