@@ -116,7 +116,7 @@ class TaintEviction:
     def _evict(self, key: str) -> None:
         self._planned.pop(key, None)
         pod: Pod | None = self._store.get("Pod", key)
-        if pod is None:
+        if pod is None or pod.metadata.deletion_timestamp:
             return
         message = "Taint manager: deleting due to NoExecute taint"
         self._store.put(disrupted(pod, "DeletionByTaintManager", message, self._world.loop.now))
