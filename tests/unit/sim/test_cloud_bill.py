@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fretsaw.api.times import HOUR, MINUTE, SECOND, Millis
 from fretsaw.engine.events import CatalogRead, InstanceCreated, InstanceGone
-from fretsaw.sim.cloud import Bursts, Hazard, Selector, SpotPath, StockRule, Totals
+from fretsaw.sim.cloud import Bursts, Hazard, PriceStep, Selector, SpotPath, StockRule, Totals
 from fretsaw.sim.cloud.spot_price import Path
 from fretsaw.sim.dice import Dice
 from fretsaw.sim.spread import Spread
@@ -150,6 +150,47 @@ def test_prices_are_read_anew_every_twelve_hours() -> None:
     shown = {(o.zone, o.capacity_type): o.price for o in last.instance_types[0].offerings}
     assert shown["z-b", "spot"] == path.at(START + 24 * HOUR) / NANO
     assert shown["z-b", "on-demand"] == 0.8
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "nano"),
+    [
+        ("on-demand", {"times": 0.5}, OD * 2 + OD * 3 // 2),
+        ("on-demand", {"usd_per_hour": 2.0}, OD * 2 + 3 * 2 * NANO),
+        ("spot", {"times": 2.0}, 350_000_000 * (2 + 3 * 2)),
+        ("spot", {"times": 2.0, "where": Selector.of("g5")}, 350_000_000 * 5),
+        ("spot", {"times": 2.0, "where": Selector.of("*/on-demand")}, 350_000_000 * 5),
+    ],
+)
+def test_the_bill_follows_a_price_step(kind: str, step: dict[str, Any], nano: int) -> None:
+    ec2 = Ec2(G6, price_steps=(PriceStep(at=START + BEGIN + 2 * HOUR, **step),))
+    instance = ec2.one(capacity(kind))
+    ec2.run(BEGIN + 5 * HOUR)
+    assert ec2.cloud.bill.of(instance.provider_id, ec2.world.loop.now) == nano
+
+
+def test_a_step_multiplies_what_the_path_says() -> None:
+    plain, stepped = (
+        Ec2(G6, spot_path=SpotPath(), price_steps=steps) for steps in ((), (PriceStep(at=START, times=3.0),))
+    )
+    costs = []
+    for ec2 in (plain, stepped):
+        instance = ec2.one(capacity("spot"))
+        ec2.run(BEGIN + 9 * HOUR + 17)
+        costs.append(ec2.cloud.bill.of(instance.provider_id, ec2.world.loop.now))
+    assert costs[1] == pytest.approx(3 * costs[0], abs=3)
+
+
+def test_of_two_steps_the_later_one_counts_and_the_autoscaler_reads_it() -> None:
+    steps = (PriceStep(at=START + 2 * HOUR, usd_per_hour=0.9), PriceStep(at=START + HOUR, usd_per_hour=0.7))
+    ec2 = Ec2(G6, price_steps=steps)
+    ec2.run(13 * HOUR)
+    reads = ec2.said(CatalogRead)
+    assert [at for at, _ in reads] == [0, 12 * HOUR]
+    last = reads[-1][1].catalog
+    assert last is not None
+    assert {offering.price for offering in last.instance_types[0].offerings} == {0.9}
+    assert ec2.one(capacity("on-demand")).price_usd_per_hour == 0.9
 
 
 def test_a_first_hour_that_ec2_cuts_short_costs_nothing_where_that_is_set() -> None:

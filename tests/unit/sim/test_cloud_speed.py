@@ -28,11 +28,11 @@ def test_a_launch_among_800_types_takes_less_than_a_millisecond(requirements: tu
     one = claim("c-0", *requirements)
     best = float("inf")
     for round_ in range(10):
-        started = time.perf_counter()
+        started = time.process_time()
         for number in range(LAUNCHES):
             asked = request(market, market.wants(one), market.down(ec2.cloud.unavailable), ec2.cloud.reservations.left)
             assert isinstance(asked, Request)
             answer = fill(market, asked, ec2.cloud.supply, ec2.world.dice.once("fleet", f"{round_}/{number}"))
             assert answer.launched is not None
-        best = min(best, (time.perf_counter() - started) / LAUNCHES)
+        best = min(best, (time.process_time() - started) / LAUNCHES)
     assert best < 0.001

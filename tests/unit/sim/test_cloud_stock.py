@@ -25,6 +25,7 @@ KEY = ("g5.xlarge", "z-a", "spot")
         ("*/us-east-1a/reserved", Selector("*", "us-east-1a", "reserved")),
         ("g5/us-east-1a/*", Selector("g5", "us-east-1a")),
         ("spot", Selector("*", "*", "spot")),
+        ("g5.*,g6/us-east-1a,us-east-1b/spot,reserved", Selector("g5.*,g6", "us-east-1a,us-east-1b", "spot,reserved")),
     ],
 )
 def test_a_selector_reads(text: str, selector: Selector) -> None:
@@ -45,6 +46,12 @@ def test_a_wrong_selector_is_the_users_error(text: str) -> None:
         ("g5.xlarge", True),
         ("g6", False),
         ("g5.2xlarge", False),
+        ("g5.*", True),
+        ("g6.*", False),
+        ("g6,g5", True),
+        ("g*", True),
+        ("*/z-b,z-a", True),
+        ("*/on-demand,spot", True),
         ("*/z-b", False),
         ("*/spot", True),
     ],

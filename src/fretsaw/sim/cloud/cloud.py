@@ -57,7 +57,7 @@ class Cloud:
         self.bill = Bill()
         self.machines = Machines(world, self.settings, self.bill)
         self.stock = Stock(world.dice, world.loop.start, self.settings.stock)
-        self.prices = Prices(world, self.settings.spot_path)
+        self.prices = Prices(world, self.settings.spot_path, self.settings.price_steps)
         self.catalogs = Catalogs(world, catalogs, unready or {}, self.prices)
         self.quotas = Quotas(self.settings.quotas)
         self.unavailable = Unavailable(world.loop, self.settings.unavailable, self._offerings_out)
@@ -74,7 +74,7 @@ class Cloud:
             self.catalogs.changed,
         )
         self.catalogs.shown = self.reservations.shown
-        self.supply = Supply(self.prices.now, self._depth, self._refusal, self.settings.price_band)
+        self.supply = Supply(self.prices.now, self._depth, self._refusal, self.prices.epoch, self.settings.price_band)
         self._calls = Calls(world, self.settings, self._answer)
         self._asked: dict[str, e.InstanceCreated | None] = {}
         """By claim: None while EC2 has not answered."""
@@ -82,8 +82,10 @@ class Cloud:
         self.machines.on_ended.append(self._ended)
         self.machines.on_gone.append(self._gone)
         world.loop.after(self.settings.listing, self._list)
-        if self.settings.spot_path is not None and self.settings.spot_path.refresh is not None:
-            self.catalogs.refresh(self.settings.spot_path.refresh)
+        path = self.settings.spot_path
+        refresh = self.settings.price_refresh if path is None else path.refresh
+        if self.prices.moving and refresh is not None:
+            self.catalogs.refresh(refresh)
 
     # What the performer and the kubelets ask
 

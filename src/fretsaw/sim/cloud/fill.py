@@ -10,14 +10,14 @@ Source: EC2 User Guide, EC2 Fleet allocation strategies; Karpenter AWS provider 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from random import Random
 
 import msgspec
 
 from fretsaw.engine.universe import bits
 from fretsaw.sim.cloud.choose import Request
-from fretsaw.sim.cloud.market import Market
+from fretsaw.sim.cloud.market import Market, Priced
 from fretsaw.sim.cloud.offerings import OfferingKey
 
 INSUFFICIENT = "InsufficientInstanceCapacity"
@@ -59,6 +59,7 @@ class Supply:
         price: Callable[[Market, int, int], int],
         depth: Callable[[Market, Override], float],
         refusal: Callable[[Market, int, str], str],
+        epoch: Callable[[], Hashable],
         band: float,
     ) -> None:
         self.price = price
@@ -67,6 +68,8 @@ class Supply:
         """Instances that can be had of an offering now."""
         self.refusal = refusal
         """(market, type, capacity type) → the code of the quota in the way; empty for none."""
+        self.epoch = epoch
+        """Something that changes when any price does."""
         self.band = band
 
 
@@ -83,21 +86,22 @@ def fill(market: Market, asked: Request, supply: Supply, random: Random) -> Answ
     return Answer(None, tuple(errors))
 
 
-_Priced = tuple[int, str, str, int, int]
-"""(nano-USD an hour, type's name, zone, type, cell)."""
+def _priced(market: Market, asked: Request, supply: Supply) -> list[Priced]:
+    """All offerings of the call, by price, then name and zone; remembered as long as prices stay what they are."""
+    question, epoch = tuple(asked.sale.items()), supply.epoch()
+    known = market.priced.get(question)
+    if known is None or known[0] != epoch:
+        names, cells, price = market.universe.names, market.universe.cells, supply.price
+        found = sorted(
+            (price(market, t, c), names[t], cells[c].zone, t, c) for c, types in asked.sale.items() for t in bits(types)
+        )
+        known = market.priced[question] = (epoch, found)
+    return known[1]
 
 
-def _priced(market: Market, asked: Request, supply: Supply) -> list[_Priced]:
-    """All offerings of the call, by price, then name and zone."""
-    names, cells, price = market.universe.names, market.universe.cells, supply.price
-    return sorted(
-        (price(market, t, c), names[t], cells[c].zone, t, c) for c, types in asked.sale.items() for t in bits(types)
-    )
-
-
-def _tiers(offerings: list[_Priced], band: float) -> Iterator[list[_Priced]]:
+def _tiers(offerings: list[Priced], band: float) -> Iterator[list[Priced]]:
     """Offerings that are equally good by price: each at most `band` above the cheapest of its tier."""
-    tier: list[_Priced] = []
+    tier: list[Priced] = []
     for one in offerings:
         if tier and one[0] > tier[0][0] * (1 + band):
             yield tier

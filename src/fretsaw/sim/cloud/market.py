@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
 import msgspec
 
@@ -28,6 +28,10 @@ INTERRUPTIBLE = f"{AWS_DOMAIN}/capacity-reservation-interruptible"
 _EXOTIC = ("nvidia.com/gpu", "amd.com/gpu", "habana.ai/gaudi", "aws.amazon.com/neuron", "aws.amazon.com/neuroncore")
 _LETTERS = re.compile(r"[a-z]+")
 _FIXED = {INSTANCE_TYPE, ZONE, CAPACITY_TYPE}
+
+
+Priced = tuple[int, str, str, int, int]
+"""(nano-USD an hour, type's name, zone, type, cell)."""
 
 
 class Wants(msgspec.Struct, frozen=True):
@@ -81,6 +85,8 @@ class Market:
         self._index = {name: t for t, name in enumerate(self.universe.names)}
         self.truncated: dict[tuple[tuple[int, Bits], ...], Bits] = {}
         """The types that `choose` kept of more than it may send, by what was on sale."""
+        self.priced: dict[tuple[tuple[int, Bits], ...], tuple[Hashable, list[Priced]]] = {}
+        """The offerings that `fill` ordered by price, by what was on sale; with what the prices hung on."""
         self._wants: dict[tuple[object, object], Wants] = {}
         self._down: list[Bits] = [0] * len(self.universe.cells)
         self._down_version = -1

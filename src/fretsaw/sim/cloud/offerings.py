@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
 import msgspec
 
 from fretsaw.api.labels import CAPACITY_TYPE, KNOWN_VALUES
@@ -13,7 +16,10 @@ ANY = "*"
 
 
 class Selector(msgspec.Struct, frozen=True):
-    """Offerings by instance type (a name, a family such as `g5`, or `*`), zone and capacity type (or `*`)."""
+    """Offerings by instance type (a name, a family such as `g5`), zone and capacity type.
+
+    Each part may be a pattern such as `g5.*` or `*`, or several with commas between them.
+    """
 
     type: str = ANY
     zone: str = ANY
@@ -28,7 +34,7 @@ class Selector(msgspec.Struct, frozen=True):
         parts = text.split("/")
         if not 0 < len(parts) <= 3:
             raise UserError("selector", "has too many parts", text, "type/zone/capacity, such as g5/us-east-1a/spot")
-        capacity = parts.pop() if parts[-1] in KNOWN_VALUES[CAPACITY_TYPE] else ANY
+        capacity = parts.pop() if set(parts[-1].split(",")) <= KNOWN_VALUES[CAPACITY_TYPE] else ANY
         if len(parts) == 3:
             if parts[2] != ANY:
                 right = f"the last part is * or one of {', '.join(sorted(KNOWN_VALUES[CAPACITY_TYPE]))}"
@@ -40,11 +46,17 @@ class Selector(msgspec.Struct, frozen=True):
     def matches(self, offering: OfferingKey) -> bool:
         """Whether an offering is meant."""
         name, zone, capacity = offering
+        family = name.partition(".")[0]
         return (
-            self.type in (ANY, name, name.partition(".")[0])
-            and self.zone in (ANY, zone)
-            and self.capacity_type in (ANY, capacity)
+            (_fits(self.type, name) or _fits(self.type, family))
+            and _fits(self.zone, zone)
+            and _fits(self.capacity_type, capacity)
         )
 
     def __str__(self) -> str:
         return f"{self.type}/{self.zone}/{self.capacity_type}"
+
+
+@lru_cache(maxsize=65536)
+def _fits(patterns: str, text: str) -> bool:
+    return patterns == ANY or any(fnmatchcase(text, pattern) for pattern in patterns.split(","))

@@ -111,6 +111,17 @@ class SpotPath(msgspec.Struct, frozen=True, kw_only=True):
     """The autoscaler reads prices anew so often (providers.pricing); None: never."""
 
 
+class PriceStep(msgspec.Struct, frozen=True, kw_only=True):
+    """From `at` on the offerings of `where` cost something else; the last step that matches counts."""
+
+    at: Millis
+    where: Selector = Selector()
+    times: float | None = None
+    """The price that they would have is multiplied by this."""
+    usd_per_hour: float | None = None
+    """Or they cost this."""
+
+
 class ReservationTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What a capacity reservation of the catalog costs, and how long there is one."""
 
@@ -153,6 +164,10 @@ class CloudSettings(msgspec.Struct, frozen=True, kw_only=True):
     rebalance: Rebalance | None = Rebalance()
     spot_path: SpotPath | None = SpotPath()
     """None: spot costs what the catalog says, always."""
+    price_steps: tuple[PriceStep, ...] = ()
+    """Prices that change at given times, on-demand as well as spot; the bill of what runs follows."""
+    price_refresh: Millis = 12 * HOUR
+    """With price steps and without a path, prices are read anew so often (providers.pricing)."""
     free_first_hour: bool = False
     """Spot instances that EC2 interrupts in their first hour cost nothing (EC2 User Guide, Billing for interrupted
     Spot Instances). Off, since it makes reclaims look like savings."""

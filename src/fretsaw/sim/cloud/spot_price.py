@@ -1,4 +1,4 @@
-"""What an offering costs at which time: constant, or a spot price that changes by the hour.
+"""What an offering costs at which time: constant, by the hour, or in steps.
 
 A spot price goes its way per type and zone whether anything runs there or not; prices are whole nano-USD an hour, and
 sums of price × milliseconds stay exact integers.
@@ -7,10 +7,13 @@ sums of price × milliseconds stay exact integers.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Protocol
 
 from fretsaw.api.times import HOUR, Millis
-from fretsaw.sim.cloud.settings import SpotPath
+from fretsaw.engine.universe import nano_usd
+from fretsaw.sim.cloud.settings import PriceStep, SpotPath
 from fretsaw.sim.dice import Dice
 
 
@@ -39,6 +42,46 @@ class Constant:
     def integral(self, begin: Millis, end: Millis) -> int:
         """Price × milliseconds."""
         return self._price * max(end - begin, 0)
+
+
+MILLIONTHS = 1_000_000
+
+
+class Stepped:
+    """A price that is another one from given times on."""
+
+    def __init__(self, plain: Rate, steps: Iterable[PriceStep]) -> None:
+        self._plain = plain
+        self._steps = sorted(steps, key=lambda step: step.at)
+
+    def at(self, when: Millis) -> int:
+        """Nano-USD an hour then."""
+        step = next((step for step in reversed(self._steps) if step.at <= when), None)
+        return self._plain.at(when) if step is None else _at(step, self._plain, when)
+
+    def integral(self, begin: Millis, end: Millis) -> int:
+        """Price × milliseconds of the time between."""
+        marks = [begin, *(step.at for step in self._steps if begin < step.at < end), end]
+        return sum(self._even(low, high) for low, high in pairwise(marks)) if end > begin else 0
+
+    def _even(self, low: Millis, high: Millis) -> int:
+        """Of a time in which no step begins."""
+        step = next((step for step in reversed(self._steps) if step.at <= low), None)
+        if step is None:
+            return self._plain.integral(low, high)
+        if step.usd_per_hour is not None:
+            return _at(step, self._plain, low) * (high - low)
+        return sum(
+            _at(step, self._plain, max(low, hour)) * (min(high, hour + HOUR) - max(low, hour))
+            for hour in range(low // HOUR * HOUR, high, HOUR)
+        )
+
+
+def _at(step: PriceStep, plain: Rate, when: Millis) -> int:
+    if step.usd_per_hour is not None:
+        return nano_usd(step.usd_per_hour)
+    times = 1.0 if step.times is None else step.times
+    return plain.at(when) * round(times * MILLIONTHS) // MILLIONTHS
 
 
 class Path:
