@@ -185,7 +185,8 @@ class _Look:
         room = self.room(method)
         if self.memory.is_idle(method, room):
             return Found()
-        if not any(room.left.values()):
+        if self.shares and self.shares.keys() <= set(room.blocked):
+            # Nobody may go, such as within a window without disruptions: no need to judge all machines for that.
             self._tell_blocked(room, method, "Consolidatable")
             return Found(held_back=True)
         candidates = self._filtered(method)
