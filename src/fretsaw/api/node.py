@@ -37,6 +37,13 @@ class AttachedVolume(Value, frozen=True):
     device_path: str = ""
 
 
+class ContainerImage(Value, frozen=True):
+    """An image that the node has, under all its names."""
+
+    names: tuple[str, ...] = ()
+    size_bytes: int = 0
+
+
 class NodeStatus(Value, frozen=True):
     """Capacity, what of it pods may use, and conditions."""
 
@@ -44,6 +51,7 @@ class NodeStatus(Value, frozen=True):
     allocatable: Quantities = {}
     conditions: tuple[Condition, ...] = ()
     volumes_attached: tuple[AttachedVolume, ...] = ()
+    images: tuple[ContainerImage, ...] = ()
 
 
 class Node(Object, frozen=True):

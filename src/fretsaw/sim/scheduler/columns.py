@@ -1,0 +1,227 @@
+"""The nodes as columns: what each offers and what is taken, as whole numbers in numpy arrays.
+
+A node keeps its slot (an index into every column) while it exists; a slot that became free is used again. Views
+remember up to which entry of a `Changes` log they have seen, and look again only at the slots that changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from fretsaw.api.node import Node
+from fretsaw.api.pod import Pod
+from fretsaw.api.resources import units
+from fretsaw.sim.scheduler.mold import Mold
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+FEW: Final = 24
+"""Up to so many changed slots a view looks at one by one; beyond, it works out whole columns."""
+
+
+class Changes:
+    """Slots in the order in which they changed."""
+
+    def __init__(self) -> None:
+        self._first = 0
+        self._slots: list[int] = []
+
+    def __len__(self) -> int:
+        return self._first + len(self._slots)
+
+    def add(self, slot: int) -> None:
+        """A slot changed."""
+        self._slots.append(slot)
+        if len(self._slots) > 4096:
+            self._first += 2048
+            del self._slots[:2048]
+
+    def since(self, seen: int) -> Sequence[int] | None:
+        """The slots that changed since `seen` entries, without repeats; None where that is no longer known."""
+        if seen < self._first:
+            return None
+        fresh = self._slots[seen - self._first :]
+        return fresh if len(fresh) < 2 else list(dict.fromkeys(fresh))
+
+
+class Placed(msgspec.Struct, eq=False):
+    """A pod that takes room on a node."""
+
+    pod: Pod
+    mold: Mold
+    amounts: tuple[tuple[str, int], ...]
+    """What it takes now; more than its mold says while it is being resized."""
+    slot: int
+    counters: list[Any] = []
+    """Where it is counted."""
+    volumes: tuple[tuple[str, str], ...] = ()
+    """(driver, volume) of its attached volumes."""
+
+
+class Row(msgspec.Struct, eq=False):
+    """A node and the pods on it, finished ones left out."""
+
+    node: Node
+    slot: int
+    pods: dict[str, Placed] = {}
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.node.metadata.name
+
+
+class Columns:
+    """All nodes."""
+
+    def __init__(self) -> None:
+        self.size = 64
+        """Length of every column."""
+        self.rows: list[Row | None] = [None] * self.size
+        self.by_name: dict[str, Row] = {}
+        self.valid: Mask = np.zeros(self.size, np.bool_)
+        self.room: dict[str, Ints] = {}
+        """Allocatable by resource."""
+        self.used: dict[str, Ints] = {}
+        """Requested by resource."""
+        self.scored = (np.zeros(self.size, np.int64), np.zeros(self.size, np.int64))
+        """Cpu and memory as the LeastAllocated score counts them."""
+        self.labels = Changes()
+        """Slots whose node came, went, or changed in labels, taints or cordon."""
+        self.usage = Changes()
+        """Slots whose room or usage changed."""
+        self._free = list(range(self.size - 1, -1, -1))
+        self._grown: list[Any] = []
+        self._domains: dict[str, Domains] = {}
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def column(self, of: dict[str, Ints], resource: str) -> Ints:
+        """A column of `room` or `used`, made where it is missing."""
+        found = of.get(resource)
+        if found is None:
+            found = of[resource] = np.zeros(self.size, np.int64)
+        return found
+
+    def on_growth(self, holder: Any) -> None:
+        """Call `holder.grow(size)` when the columns become longer."""
+        self._grown.append(holder)
+
+    def domains(self, key: str) -> Domains:
+        """Which domain of a topology key each slot is in, as of now."""
+        found = self._domains.get(key)
+        if found is None:
+            found = self._domains[key] = Domains(self, key)
+        found.refresh()
+        return found
+
+    def put(self, node: Node) -> Row:
+        """Take a node in, or its change."""
+        row = self.by_name.get(node.metadata.name)
+        if row is None:
+            row = self._enter(node)
+        elif (row.node.metadata.labels, row.node.spec) != (node.metadata.labels, node.spec):
+            self.labels.add(row.slot)
+        if row.node is node or row.node.status.allocatable != node.status.allocatable:
+            self._offer(row.slot, node)
+        row.node = node
+        return row
+
+    def drop(self, name: str) -> Row | None:
+        """Forget a node. Its pods must have been taken away."""
+        row = self.by_name.pop(name, None)
+        if row is None:
+            return None
+        slot = row.slot
+        self.rows[slot] = None
+        self.valid[slot] = False
+        for column in (*self.room.values(), *self.used.values(), *self.scored):
+            column[slot] = 0
+        self._free.append(slot)
+        self.labels.add(slot)
+        self.usage.add(slot)
+        return row
+
+    def take(self, slot: int, amounts: Iterable[tuple[str, int]], scored: tuple[int, int], sign: int = 1) -> None:
+        """Count a pod's requests as taken; sign -1 gives them back."""
+        for resource, amount in amounts:
+            column = self.used.get(resource)
+            if column is None:
+                column = self.column(self.used, resource)
+            column[slot] += sign * amount
+        self.scored[0][slot] += sign * scored[0]
+        self.scored[1][slot] += sign * scored[1]
+        self.usage.add(slot)
+
+    def _enter(self, node: Node) -> Row:
+        if not self._free:
+            self._grow()
+        slot = self._free.pop()
+        row = self.rows[slot] = self.by_name[node.metadata.name] = Row(node, slot)
+        self.valid[slot] = True
+        self.labels.add(slot)
+        return row
+
+    def _offer(self, slot: int, node: Node) -> None:
+        for column in self.room.values():
+            column[slot] = 0
+        for resource, quantity in node.status.allocatable.items():
+            self.column(self.room, resource)[slot] = units(resource, quantity, up=False)
+        self.usage.add(slot)
+
+    def _grow(self) -> None:
+        old, self.size = self.size, self.size * 2
+        self.rows += [None] * old
+        self._free = list(range(self.size - 1, old - 1, -1))
+        self.valid = longer(self.valid, self.size)
+        self.room = {name: longer(column, self.size) for name, column in self.room.items()}
+        self.used = {name: longer(column, self.size) for name, column in self.used.items()}
+        self.scored = (longer(self.scored[0], self.size), longer(self.scored[1], self.size))
+        for holder in self._grown:
+            holder.grow(self.size)
+
+
+def longer(column: npt.NDArray[Any], size: int, fill: int = 0) -> npt.NDArray[Any]:
+    """A column with more slots at its end."""
+    out = np.full(size, fill, column.dtype)
+    out[: len(column)] = column
+    return out
+
+
+class Domains:
+    """The domain of each slot under one topology key: a number, -1 where the node lacks the label."""
+
+    def __init__(self, columns: Columns, key: str) -> None:
+        self._columns = columns
+        self._key = key
+        self._seen = 0
+        self._known: dict[str, int] = {}
+        self.of = np.full(columns.size, -1, np.int64)
+        columns.on_growth(self)
+
+    @property
+    def count(self) -> int:
+        """How many numbers are given out; some may have no node any more."""
+        return len(self._known)
+
+    def grow(self, size: int) -> None:
+        """Follow the columns."""
+        self.of = longer(self.of, size, -1)
+
+    def refresh(self) -> None:
+        """Look at the nodes that changed."""
+        log = self._columns.labels
+        if self._seen == len(log):
+            return
+        changed = log.since(self._seen) if self._seen else None
+        self._seen = len(log)
+        for slot in range(self._columns.size) if changed is None else changed:
+            row = self._columns.rows[slot]
+            value = row.node.metadata.labels.get(self._key) if row is not None else None
+            self.of[slot] = -1 if value is None else self._known.setdefault(value, len(self._known))

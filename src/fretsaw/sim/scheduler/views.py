@@ -1,0 +1,282 @@
+"""Masks and scores of all nodes for one question, kept and refreshed for the nodes that changed.
+
+Pods that ask the same share a view: the same tolerations, the same node affinity, the same requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from fretsaw.api.affinity import NodeSelectorRequirement, NodeSelectorTerm, Toleration
+from fretsaw.api.node import Node, Taint
+from fretsaw.engine.taints import PREFER_NO_SCHEDULE, tolerates, untolerated
+from fretsaw.sim.scheduler.columns import FEW, Columns, Ints, longer
+
+UNSCHEDULABLE: Final = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
+TOP: Final = 100
+"""The best score of a plugin."""
+
+
+class TaintView:
+    """Cordons and taints against some tolerations.
+
+    Source: kube-scheduler v1.36 NodeUnschedulable, TaintToleration.
+    """
+
+    def __init__(self, columns: Columns, tolerations: tuple[Toleration, ...]) -> None:
+        self._columns = columns
+        self._tolerations = tolerations
+        self._preferring = tuple(t for t in tolerations if t.effect in ("", PREFER_NO_SCHEDULE))
+        self._cordons_pass = untolerated((UNSCHEDULABLE,), tolerations) is None
+        self._answers: dict[tuple[tuple[Taint, ...], bool], tuple[bool, bool, int]] = {}
+        self._seen = 0
+        self.cordoned = np.zeros(columns.size, np.bool_)
+        self.tainted = np.zeros(columns.size, np.bool_)
+        self.passes = np.zeros(columns.size, np.bool_)
+        self.disliked = np.zeros(columns.size, np.int64)
+        """PreferNoSchedule taints that are not tolerated."""
+        self.any_disliked = False
+        """Whether a node ever had one."""
+        columns.on_growth(self)
+
+    def grow(self, size: int) -> None:
+        """Follow the columns."""
+        self.cordoned, self.tainted = longer(self.cordoned, size), longer(self.tainted, size)
+        self.passes, self.disliked = longer(self.passes, size), longer(self.disliked, size)
+
+    def refresh(self) -> None:
+        """Look at the nodes that changed."""
+        log = self._columns.labels
+        if self._seen == len(log):
+            return
+        changed = log.since(self._seen) if self._seen else None
+        self._seen = len(log)
+        for slot in range(self._columns.size) if changed is None else changed:
+            row = self._columns.rows[slot]
+            cordoned, tainted, disliked = (False, False, 0) if row is None else self._of(row.node)
+            self.cordoned[slot], self.tainted[slot], self.disliked[slot] = cordoned, tainted, disliked
+            self.passes[slot] = row is not None and not cordoned and not tainted
+            self.any_disliked |= disliked > 0
+
+    def _of(self, node: Node) -> tuple[bool, bool, int]:
+        key = (node.spec.taints, node.spec.unschedulable)
+        known = self._answers.get(key)
+        if known is None:
+            hard = (t for t in node.spec.taints if t.effect in ("NoSchedule", "NoExecute"))
+            soft = [t for t in node.spec.taints if t.effect == PREFER_NO_SCHEDULE]
+            known = self._answers[key] = (
+                node.spec.unschedulable and not self._cordons_pass,
+                untolerated(hard, self._tolerations) is not None,
+                sum(not any(tolerates(t, taint) for t in self._preferring) for taint in soft),
+            )
+        return known
+
+
+class AffinityView:
+    """Node selector and node affinity.
+
+    Differs from the engine's requirements, which merge terms into one set: here one term has to hold as a whole, and
+    NotIn holds where the label is missing. Source: kube-scheduler v1.36 NodeAffinity, component-helpers nodeaffinity.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        selector: dict[str, str],
+        required: tuple[NodeSelectorTerm, ...] | None,
+        preferred: tuple[tuple[NodeSelectorTerm, int], ...] = (),
+    ) -> None:
+        self._columns = columns
+        self._selector = tuple(selector.items())
+        self._required = required
+        self._preferred = preferred
+        self._seen = 0
+        self.passes = np.zeros(columns.size, np.bool_)
+        self.liked = np.zeros(columns.size, np.int64)
+        """Weights of the preferred terms that hold."""
+        columns.on_growth(self)
+
+    def grow(self, size: int) -> None:
+        """Follow the columns."""
+        self.passes, self.liked = longer(self.passes, size), longer(self.liked, size)
+
+    def refresh(self) -> None:
+        """Look at the nodes that changed."""
+        log = self._columns.labels
+        if self._seen == len(log):
+            return
+        changed = log.since(self._seen) if self._seen else None
+        self._seen = len(log)
+        for slot in range(self._columns.size) if changed is None else changed:
+            row = self._columns.rows[slot]
+            self.passes[slot] = row is not None and self.admits(row.node)
+            if self._preferred:
+                self.liked[slot] = 0 if row is None else self._wish(row.node)
+
+    def admits(self, node: Node) -> bool:
+        """Whether the required part holds on a node."""
+        labels = node.metadata.labels
+        for key, value in self._selector:
+            if labels.get(key) != value:
+                return False
+        return self._required is None or any_term(self._required, node)
+
+    def _wish(self, node: Node) -> int:
+        # A preference without any expression is for every node, unlike an empty required term.
+        return sum(w for term, w in self._preferred if _is_empty(term) or term_holds(term, node))
+
+
+def _is_empty(term: NodeSelectorTerm) -> bool:
+    return not term.match_expressions and not term.match_fields
+
+
+def any_term(terms: Iterable[NodeSelectorTerm], node: Node) -> bool:
+    """Whether one of the terms holds; an empty term never does."""
+    return any(term_holds(term, node) for term in terms)
+
+
+def term_holds(term: NodeSelectorTerm, node: Node) -> bool:
+    """Whether all expressions and fields of a term hold on a node."""
+    if _is_empty(term):
+        return False
+    labels = node.metadata.labels
+    return all(_holds(e, labels.get(e.key)) for e in term.match_expressions) and all(
+        _holds(f, node.metadata.name if f.key == "metadata.name" else None) for f in term.match_fields
+    )
+
+
+def _holds(asked: NodeSelectorRequirement, value: str | None) -> bool:
+    match asked.operator:
+        case "In":
+            return value in asked.values
+        case "NotIn":
+            return value is None or value not in asked.values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt" | "Lt":
+            return _compares(asked, value)
+    return False
+
+
+def _compares(asked: NodeSelectorRequirement, value: str | None) -> bool:
+    try:
+        have, limit = int(value or ""), int(asked.values[0])
+    except (ValueError, IndexError):
+        return False
+    return have > limit if asked.operator == "Gt" else have < limit
+
+
+class FitView:
+    """Room for some requests, and the scores of NodeResourcesFit (LeastAllocated) and BalancedAllocation.
+
+    Source: kube-scheduler v1.36 noderesources: fit.go, least_allocated.go, balanced_allocation.go.
+    """
+
+    def __init__(
+        self, columns: Columns, amounts: tuple[tuple[str, int], ...], scored: tuple[int, int], balanced: tuple[int, int]
+    ) -> None:
+        self._columns = columns
+        self._amounts = amounts
+        self._scored = scored
+        self._balanced = balanced
+        self._seen = -1
+        self.passes = np.zeros(columns.size, np.bool_)
+        self.score = np.zeros(columns.size, np.int64)
+        columns.on_growth(self)
+
+    def grow(self, size: int) -> None:
+        """Follow the columns."""
+        self.passes, self.score = longer(self.passes, size), longer(self.score, size)
+
+    def refresh(self) -> None:
+        """Look at the nodes that changed."""
+        log = self._columns.usage
+        if self._seen == len(log):
+            return
+        changed = log.since(self._seen) if self._seen >= 0 else None
+        self._seen = len(log)
+        if changed is None or len(changed) > FEW:
+            self._everywhere()
+        else:
+            for slot in changed:
+                self._at(slot)
+
+    def _at(self, slot: int) -> None:
+        columns = self._columns
+        self.passes[slot] = columns.rows[slot] is not None and all(
+            amount <= int(columns.column(columns.room, name)[slot]) - int(columns.column(columns.used, name)[slot])
+            for name, amount in self._amounts
+        )
+        room = [int(columns.column(columns.room, name)[slot]) for name in ("cpu", "memory")]
+        used = [int(columns.column(columns.used, name)[slot]) for name in ("cpu", "memory")]
+        scored = [int(column[slot]) for column in columns.scored]
+        self.score[slot] = least_allocated(scored, self._scored, room) + balanced(used, self._balanced, room)
+
+    def _everywhere(self) -> None:
+        columns = self._columns
+        passes = columns.valid.copy()
+        for name, amount in self._amounts:
+            passes &= columns.column(columns.room, name) - columns.column(columns.used, name) >= amount
+        self.passes = passes
+        room = [columns.column(columns.room, name) for name in ("cpu", "memory")]
+        used = [columns.column(columns.used, name) for name in ("cpu", "memory")]
+        self.score = _least_allocated(columns.scored, self._scored, room) + _balanced(used, self._balanced, room)
+
+
+def least_allocated(used: list[int], asked: tuple[int, int], room: list[int]) -> int:
+    """The mean of what stays free of cpu and memory, 0 to 100; what a node does not have is left out."""
+    parts = [
+        (have - use - ask) * TOP // have if use + ask <= have else 0
+        for use, ask, have in zip(used, asked, room, strict=True)
+        if have
+    ]
+    return sum(parts) // len(parts) if parts else 0
+
+
+def _least_allocated(used: tuple[Ints, Ints], asked: tuple[int, int], room: list[Ints]) -> Ints:
+    total = np.zeros(len(room[0]), np.int64)
+    weight = np.zeros(len(room[0]), np.int64)
+    for use, ask, have in zip(used, asked, room, strict=True):
+        there = have > 0
+        total += np.where(there, np.maximum(have - use - ask, 0) * TOP // np.where(there, have, 1), 0)
+        weight += there
+    return total // np.maximum(weight, 1)
+
+
+def balanced(used: list[int], asked: tuple[int, int], room: list[int]) -> int:
+    """How much nearer to each other the pod brings the used shares of cpu and memory: 50 to 100 where it helps.
+
+    A pod that asks for neither is not scored.
+    """
+    if asked == (0, 0):
+        return 0
+    before = _evenness(used, room)
+    after = _evenness([use + ask for use, ask in zip(used, asked, strict=True)], room)
+    return (TOP // 2) + int((TOP // 2 + after - before) / 2)
+
+
+def _evenness(used: list[int], room: list[int]) -> int:
+    shares = [min(use / have, 1.0) for use, have in zip(used, room, strict=True) if have]
+    apart = abs(shares[0] - shares[1]) / 2 if len(shares) == 2 else 0.0
+    return int((1 - apart) * TOP)
+
+
+def _balanced(used: list[Ints], asked: tuple[int, int], room: list[Ints]) -> Ints:
+    if asked == (0, 0):
+        return np.zeros(len(room[0]), np.int64)
+    before = _evennesses(used, room)
+    after = _evennesses([use + ask for use, ask in zip(used, asked, strict=True)], room)
+    out: Ints = TOP // 2 + np.trunc((TOP // 2 + after - before) / 2).astype(np.int64)
+    return out
+
+
+def _evennesses(used: list[Ints], room: list[Ints]) -> Ints:
+    both = (room[0] > 0) & (room[1] > 0)
+    shares = [np.minimum(use / np.where(both, have, 1), 1.0) for use, have in zip(used, room, strict=True)]
+    out: Ints = np.where(both, (1 - np.abs(shares[0] - shares[1]) / 2) * TOP, TOP).astype(np.int64)
+    return out
