@@ -32,7 +32,7 @@ def check_faults(context: Context) -> None:
 
 
 def _fault(context: Context, fault: Fault) -> None:
-    if not fault.kind:
+    if not fault.kind and not context.is_wrong(fault):
         context.report(context.path(fault), "holds nothing to happen")
     if fault.at >= context.scenario.for_:
         context.report(context.path(fault, "at"), "after the scenario's end")
@@ -116,8 +116,8 @@ def check_cloud(context: Context) -> None:
 
 def _stock(context: Context, stock: Stock) -> None:
     _in_time(context, stock.steps)
-    if stock.on_off is not None and not (stock.on_off.on and stock.on_off.off):
-        context.report(context.path(stock.on_off), "both on and off must be longer than 0")
+    if stock.on_off is not None and not (stock.on_off.available and stock.on_off.out):
+        context.report(context.path(stock.on_off), "both must be longer than 0")
     for before, step in zip(stock.steps, stock.steps[1:], strict=False):
         if step.at <= before.at:
             context.report(context.path(step, "at"), "not after the step before it")

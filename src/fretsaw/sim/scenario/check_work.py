@@ -132,11 +132,7 @@ def _arrives(context: Context, number: int, entry: Arrives) -> None:
 
 def _model(context: Context, number: int, entry: Arrives) -> Object | None:
     if entry.make is not None:
-        made = context.object(entry.make, ("work", number, "make"))
-        if made is not None and not (made.metadata.name or made.metadata.generate_name):
-            context.report(context.path(entry, "make"), "an object without a name")
-            return None
-        return made
+        return context.object(entry.make, ("work", number, "make"))
     if not entry.like:
         return None
     found = context.known.objects.get(full(entry.like))

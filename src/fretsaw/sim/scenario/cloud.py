@@ -128,9 +128,9 @@ class Spot(Part, frozen=True, kw_only=True):
 class OnOff(Part, frozen=True, kw_only=True):
     """Stock that comes and goes at random."""
 
-    on: Duration
+    available: Duration
     """How long there is some, on average."""
-    off: Duration
+    out: Duration
     """How long there is none, on average."""
     together: Literal["offering", "zone", "all"] = "offering"
     """Who has it at the same time: nobody else, the offerings of one zone, or all of the entry."""

@@ -51,6 +51,11 @@ class Context:
         shown = seen(what) if what != "" else ""
         self._decoder.problems.append(Problem(path, message, severity, "rule", shown, right))
 
+    def is_wrong(self, part: Any) -> bool:
+        """Whether a part has problems already."""
+        path = self.path(part)
+        return any(problem.path.startswith(path) for problem in self._decoder.problems)
+
     def file(self, path: str, name: str, what: str) -> Path | None:
         """A file that the scenario names; None, and a problem, where it is not there."""
         found = self.folder / name
