@@ -14,6 +14,7 @@ from fretsaw.api.nodeclass_parts import AMISelectorTerm, BlockDevice, BlockDevic
 from fretsaw.sim.gpu_sharing import Sharing
 from fretsaw.sim.instance import Instance
 from fretsaw.sim.kubelet import NodeFault
+from fretsaw.sim.node_lifecycle import NodeLifecycle
 from support.kubelets import GPU, Bench, fixed, job, lasting, machine
 
 NODE = "ip-10-0-0-1.ec2.internal"
@@ -421,6 +422,35 @@ def test_a_silent_kubelet_tells_later_what_happened() -> None:
     assert [bench.phase(key) for key in (short, long, doomed, late)] == ["Succeeded", "Running", "gone", "Succeeded"]
     assert bench.when("kubelet-stopped") == [70]
     assert bench.when("kubelet-started") == [170]
+
+
+def test_after_silence_the_kubelet_sets_right_what_the_node_controller_wrote() -> None:
+    """Source: Kubernetes v1.36 node lifecycle: Unknown after 50 s, its pods not ready; the kubelet's status wins again."""
+    bench = Bench(train=job(5000))
+    NodeLifecycle(bench.world)
+    name = bench.join()
+    key = bench.pod("p", name, does="train")
+    bench.until(100)
+    bench.nodes.not_ready(name, 200_000, silent=True)
+    bench.until(200)
+    assert bench.condition(name, "Ready") == ("Unknown", "NodeStatusUnknown")
+    assert not bench.is_ready(key)
+    bench.until(310)
+    assert bench.condition(name, "Ready") == ("True", "KubeletReady")
+    assert bench.node(name).spec.taints == ()
+    assert bench.is_ready(key)
+    assert [life.key for life in bench.nodes.lives()] == [key]
+
+
+def test_faults_that_overlap_last_until_the_last_is_over() -> None:
+    bench = Bench()
+    name = bench.join()
+    bench.nodes.not_ready(name, 100_000)
+    bench.nodes.not_ready(name, 10_000)
+    bench.until(150)
+    assert bench.condition(name, "Ready") == ("False", "KubeletNotReady")
+    bench.until(161)
+    assert bench.condition(name, "Ready") == ("True", "KubeletReady")
 
 
 def test_matching_lists_ready_nodes() -> None:

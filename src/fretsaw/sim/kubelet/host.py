@@ -65,6 +65,8 @@ class Host:
         self.ready = False
         """Whether pods can start."""
         self.silent = False
+        self.down_until: Millis = 0
+        """Until when a fault keeps it from being ready."""
         self.landed = False
         """Whether the device stack's DaemonSets have come onto the node."""
         self.dcgm_up = False

@@ -6,7 +6,7 @@ stack, is in `stack`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 
 from fretsaw.api.meta import LabelSelector
@@ -64,6 +64,10 @@ class Nodes:
         """The life of a pod that a kubelet has taken and that is not over. pod: its key."""
         found = self._pods.lives.get(pod)
         return found if found is not None and found.stage != "over" else None
+
+    def lives(self) -> Iterator[PodLife]:
+        """The lives of all pods that kubelets have taken and that are not over, by machine."""
+        return (life for host in list(self._hosts.values()) for life in list(host.lives.values()))
 
     def is_working(self, pod: str) -> bool:
         """Whether a pod has loaded and does its work now."""
@@ -247,10 +251,12 @@ class Nodes:
             self._world.journal.note("kubelet-stopped", host.about, why="silent", claim=host.claim)
         else:
             self._edit(host, lambda found: node_object.with_readiness(found, False, self._world.loop.now))
-        self._world.loop.after(lasts, self._back, host)
+        host.down_until = max(host.down_until, self._world.loop.now + lasts)
+        self._world.loop.at(host.down_until, self._back, host)
 
     def _back(self, host: Host) -> None:
-        if not host.alive:
+        """The node is well again: the kubelet writes all that it knows, whatever others have written meanwhile."""
+        if not host.alive or host.down_until > self._world.loop.now:
             return
         if host.silent:
             host.silent = False
@@ -260,7 +266,7 @@ class Nodes:
             host, lambda node: node_object.with_devices(node_object.with_readiness(node, host.ready, now), host.devices)
         )
         unsent, host.unsent = host.unsent, {}
-        for life in unsent.values():
+        for life in [*unsent.values(), *host.lives.values()]:
             life.publish()
         self._pods.look(host)
 
