@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 
+import msgspec
+
 from fretsaw.api.cron import next_after
 from fretsaw.api.labels import NODEPOOL
 from fretsaw.api.meta import LabelSelector
@@ -20,7 +22,7 @@ from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.api.nodepool import Budget, NodePool
 from fretsaw.api.pod import Pod
 from fretsaw.api.resources import units
-from fretsaw.api.times import HOUR, SECOND, Millis, span
+from fretsaw.api.times import SECOND, Millis, span
 from fretsaw.engine import events as e
 from fretsaw.engine.requests import Amounts, add, pod_requests
 from fretsaw.engine.turn import Turn
@@ -43,6 +45,7 @@ class Audit:
         self._homes: dict[str, str] = {}
         """The node of each bound pod, by uid."""
         self._instances: dict[str, str] = {}
+        self._ran: dict[str, _Run] = {}
         world.store.watch("Pod", self._pod)
         world.store.watch("NodeClaim", self._claim)
         world.journal.listen(self._fact)
@@ -187,6 +190,12 @@ class Audit:
                 if claim in self._instances:
                     self._violated(f"claim {claim} has two instances: {self._instances[claim]} and {fact.about}")
                 self._instances[claim] = fact.about
+            case "instance-running":
+                self._ran[fact.about.removeprefix("Instance/")] = _Run(fact.at, fact.data["price"])
+            case "instance-ended" if fact.about.removeprefix("Instance/") in self._ran:
+                self._ran[fact.about.removeprefix("Instance/")].ended = fact.at
+            case "instance-rebought" if fact.about.removeprefix("Instance/") in self._ran:
+                self._ran[fact.about.removeprefix("Instance/")].rebought = True
 
     def _evicted(self, key: str) -> None:
         """The budgets of a pod that was just evicted: enough others have to be healthy."""
@@ -210,19 +219,31 @@ class Audit:
                 name = budget.metadata.name
                 self._violated(f"evicting {key} leaves budget {name} {healthy} healthy pods of {desired}")
 
-    def check_bill(self, billed: dict[str, int], charged: dict[str, tuple[Millis, float]]) -> None:
-        """At the end: each instance's bill against its seconds and its price.
+    def check_bill(self, billed: dict[str, int], now: Millis, *, flat: bool) -> None:
+        """At the end: each instance's bill against its seconds and its price at the launch, where prices never move.
 
-        billed: nano-USD by provider id. charged: (milliseconds, USD an hour on average) as the journal has them.
+        billed: nano-USD by provider id.
         """
-        for provider_id, nano in billed.items():
-            if provider_id not in charged:
+        for provider_id in sorted(set(billed) - set(self._ran)):
+            if billed[provider_id]:
                 self._violated(f"instance {provider_id} is on the bill and never ran")
-                continue
-            time, price = charged[provider_id]
-            expected = time / HOUR * price
-            if abs(nano / 1e9 - expected) > 1e-6 + expected * 1e-6:
-                self._violated(f"instance {provider_id} is billed {nano / 1e9} USD instead of {expected}")
+        for provider_id, run in self._ran.items():
+            ended = now if run.ended is None else run.ended
+            seconds = max(-(-(ended - run.since) // SECOND), 60)
+            expected = seconds / 3600 * run.price
+            if flat and not run.rebought and abs(billed.get(provider_id, 0) / 1e9 - expected) > 1e-6:
+                self._violated(
+                    f"instance {provider_id} is billed {billed.get(provider_id, 0) / 1e9} USD, not {expected}"
+                )
+
+
+class _Run(msgspec.Struct):
+    """An instance by the journal."""
+
+    since: Millis
+    price: float
+    ended: Millis | None = None
+    rebought: bool = False
 
 
 def _is_ready(pod: Pod) -> bool:

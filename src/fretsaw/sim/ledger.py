@@ -85,6 +85,7 @@ class Ledger:
         self._by_provider: dict[str, NodeLife] = {}
         self._by_node: dict[str, NodeLife] = {}
         self._requests: dict[int, tuple[Any, Amounts]] = {}
+        self._holding: dict[str, PodLife] = {}
         self.peak = 0
         """Most instances that ran at once."""
         self.alive = 0
@@ -96,6 +97,10 @@ class Ledger:
         world.store.watch("NodeClaim", self._claim)
         world.store.watch("Node", self._node)
         world.journal.listen(self._fact)
+
+    def open_pods(self) -> list[PodLife]:
+        """The pods that hold GPUs now."""
+        return list(self._holding.values())
 
     # Pods
 
@@ -111,11 +116,14 @@ class Ledger:
         now = self._loop.now
         if pod.spec.node_name and life.bound is None:
             self._bound(life, pod.spec.node_name, now)
+            if life.gpus:
+                self._holding[pod.metadata.uid] = life
         if pod.status.phase == "Running" and life.running is None:
             life.running = now
         if life.ended is None and (pod.is_terminal or new is None):
             life.ended = now
             life.result = pod.status.phase if pod.is_terminal else "Deleted"
+            self._holding.pop(pod.metadata.uid, None)
 
     def _born(self, pod: Pod) -> PodLife:
         known = self._requests.get(id(pod.spec))

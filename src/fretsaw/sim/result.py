@@ -23,10 +23,14 @@ NANO = 1_000_000_000
 class Totals(Protocol):
     """Nano-USD by way of buying."""
 
-    spot: int
-    on_demand: int
-    reserved: int
-    total: int
+    @property
+    def spot(self) -> int: ...
+    @property
+    def on_demand(self) -> int: ...
+    @property
+    def reserved(self) -> int: ...
+    @property
+    def total(self) -> int: ...
 
 
 class Costs(Protocol):
@@ -83,6 +87,11 @@ class Outcome:
 
         total = self.costs.of(life.provider_id, self.end)
         return allocate(life, self.capacity(life.provider_id), cost, total, self.end)
+
+    def node_costs(self) -> dict[str, int]:
+        """Nano-USD of each instance, by its provider id."""
+        lives = self.ledger.nodes.values()
+        return {life.provider_id: self.costs.of(life.provider_id, self.end) for life in lives if life.provider_id}
 
     def figures(self) -> dict[str, Any]:
         """Everything but what the run itself knows (its name, its seed, its wall time)."""

@@ -48,6 +48,10 @@ class Store:
         """The objects of a kind by key, in the order of their making. Copy it before writing in a loop over it."""
         return self._objects[kind]
 
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of which there is, or was, an object."""
+        return tuple(self._objects)
+
     def pods_on(self, node: str) -> Mapping[str, Pod]:
         """The pods bound to a node by key, finished ones too."""
         return self._pods_on[node]

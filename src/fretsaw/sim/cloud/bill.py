@@ -119,6 +119,11 @@ class Bill:
             return 0
         return sum(amount for _, amount in line.pieces(line.since, line.until(now), now)) // HOUR
 
+    def between(self, provider_id: str, begin: Millis, end: Millis, now: Millis) -> int:
+        """Nano-USD of one instance for a span of its time, as of `now`; rounded down."""
+        line = self.lines.get(provider_id)
+        return 0 if line is None else sum(amount for _, amount in line.pieces(begin, end, now)) // HOUR
+
     def total(self, now: Millis) -> Totals:
         """Everything until now: the sum of `of` over all instances, by capacity type, and the reservations' cost."""
         sums = {"spot": 0, "on-demand": 0, "reserved": 0}

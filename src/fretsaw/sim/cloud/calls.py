@@ -51,7 +51,12 @@ class Calls:
         self._settings = settings
         self._answer = answer
         self._open: dict[Hashable, _Batch] = {}
-        self._bucket = Bucket(settings.throttle, world.loop.now) if settings.throttle is not None else None
+        self.limit(settings.throttle)
+
+    def limit(self, throttle: Throttle | None) -> None:
+        """From now on this bucket counts, full at first; None: calls are never refused."""
+        self._throttle = throttle
+        self._bucket = Bucket(throttle, self._world.loop.now) if throttle is not None else None
 
     def ask(self, claim: NodeClaim, kind: Hashable) -> None:
         """Launch an instance for a claim; claims of equal `kind` may share a call."""

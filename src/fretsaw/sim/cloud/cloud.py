@@ -32,7 +32,7 @@ from fretsaw.sim.cloud.prices import Prices
 from fretsaw.sim.cloud.quotas import Quotas
 from fretsaw.sim.cloud.reclaims import Reclaims
 from fretsaw.sim.cloud.reservations import Reservations
-from fretsaw.sim.cloud.settings import CloudSettings
+from fretsaw.sim.cloud.settings import CloudSettings, Throttle
 from fretsaw.sim.cloud.stock import Stock
 from fretsaw.sim.cloud.unavailable import Unavailable
 from fretsaw.sim.instance import Instance
@@ -142,6 +142,17 @@ class Cloud:
     def reclaim(self, where: Selector, share: float = 1.0) -> int:
         """Take each spot instance of `where` back with this chance; how many were."""
         return self.reclaims.burst(where, share, f"fault/{where}/{self._world.loop.now}")
+
+    def take_back(self, provider_id: str) -> None:
+        """Take one spot instance back, with the usual notice; nothing happens to any other instance."""
+        instance = self.machines.get(provider_id)
+        if instance is not None and instance.alive and instance.capacity_type == "spot":
+            self.reclaims.reclaim(instance)
+
+    def throttle(self, limit: Throttle, until: Millis) -> None:
+        """EC2 takes no more calls than this until then, and as the settings say after that."""
+        self._calls.limit(limit)
+        self._world.loop.at(until, self._calls.limit, self.settings.throttle)
 
     def fail(self, provider_id: str, why: str) -> None:
         """The machine dies without notice. why: the fault's name, as `Instance.why_ended` has it."""
