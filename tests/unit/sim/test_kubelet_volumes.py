@@ -167,3 +167,16 @@ def test_an_unbound_claim_goes_by_its_class() -> None:
     assert bench.when("pod-running") == [70.01]
     assert _attached(bench) == []
     assert ZONE in bench.node("ip-10-0-0-1.ec2.internal").metadata.labels
+
+
+def test_a_volume_that_is_wanted_back_while_it_is_being_detached_stays() -> None:
+    bench = _bench()
+    name = bench.join()
+    first = bench.pod("a", name, does="serve", volumes=_volume(bench, "data"))
+    bench.until(100)
+    bench.delete(first)
+    bench.until(103)
+    second = bench.pod("b", name, does="serve", volumes=(Volume("v", ClaimVolume("data")),))
+    bench.until(200)
+    assert bench.when("pod-running", f"Pod/{second}") == [105.01]
+    assert _attached(bench) == [("pv-data", name, True)]
