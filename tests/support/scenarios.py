@@ -60,7 +60,9 @@ def problems(more: str, folder: Path | str = ".") -> list[str]:
 def result(**more: Any) -> dict[str, Any]:
     """A run of ten hours from a Monday's midnight on: two workloads, two nodes, three disruptions."""
 
-    def row(workload: str, wait: float, lost: float, interruptions: int, succeeded: int, pending: int) -> dict[str, Any]:
+    def row(
+        workload: str, wait: float, lost: float, interruptions: int, succeeded: int, pending: int
+    ) -> dict[str, Any]:
         waits = {"p50": wait / 4, "p90": wait / 2, "p99": wait, "max": wait}
         return {
             "workload": workload, "created": 4, "succeeded": succeeded, "failed": 0, "pendingAtEnd": pending,

@@ -181,7 +181,11 @@ def test_a_changed_scenario_has_problems_or_loads_and_fits_the_schema_when_the_r
         if data.draw(st.booleans()) or isinstance(path[-1], int):
             raw = _set(raw, path, data.draw(VALUES))
         else:
-            raw = _set(raw, (*path[:-1], data.draw(st.sampled_from(["for", "xid", "rate", "type", "x.y", "at"]))), data.draw(VALUES))
+            raw = _set(
+                raw,
+                (*path[:-1], data.draw(st.sampled_from(["for", "xid", "rate", "type", "x.y", "at"]))),
+                data.draw(VALUES),
+            )
     decoder = _decoded(raw)
     if not decoder.problems:
         assert [error.message for error in CHECK.iter_errors(raw)] == []
@@ -192,7 +196,9 @@ def test_a_changed_scenario_has_problems_or_loads_and_fits_the_schema_when_the_r
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_text_with_lines_cut_or_moved_has_problems_or_loads(data: st.DataObject) -> None:
-    lines = (ROOT / "scenarios" / "gpu-platform-week.yaml").read_text().replace("../examples/gpu-platform", ".").split("\n")
+    lines = (
+        (ROOT / "scenarios" / "gpu-platform-week.yaml").read_text().replace("../examples/gpu-platform", ".").split("\n")
+    )
     lines = [line for line in lines if "manifests" not in line]
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(lines) - 1))

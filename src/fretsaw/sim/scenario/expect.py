@@ -182,7 +182,7 @@ def _value(text: str, unit: str) -> tuple[float, str]:
     """The number to compare with: seconds, dollars, shares as fractions, plain counts."""
     if unit == "duration":
         try:
-            return DURATION.parse(text) / 1000, unit
+            return DURATION.parse(0 if text == "0" else text) / 1000, unit
         except BadText:
             match = None
     else:

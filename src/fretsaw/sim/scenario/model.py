@@ -233,6 +233,8 @@ class TraceSource(Part, frozen=True, kw_only=True):
     start: Duration | None = None
     """The recording's time that is the scenario's start. Without it: its beginning; of openb, the end of the last
     silence of over a day, since all but a few of its pods come after it."""
+    sort: bool = False
+    """openb and philly: put the rows in the order of their times first, which re-sampled recordings need."""
     limit: Positive | None = None
     """No more than so many jobs or pods."""
     namespace: str = "default"

@@ -17,7 +17,7 @@ from fretsaw.sim.behavior import Behavior
 from fretsaw.sim.scenario.model import TraceSource
 from fretsaw.sim.spread import Spread
 from fretsaw.sim.work.traces.objects import GPU, items, made, spec
-from fretsaw.sim.work.traces.table import Arriving, BadTrace, in_order, rows, whole
+from fretsaw.sim.work.traces.table import Arriving, BadTrace, by_time, rows, whole
 
 COLUMNS: Final = (
     "name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_spec", "pod_phase", "creation_time",
@@ -30,12 +30,12 @@ END_S: Final = 12_902_960
 def arrivals(source: TraceSource, file: Path) -> Iterator[Arriving]:
     """The pods in the order of their creation. Raises BadTrace at the first row that is wrong."""
     start = source.start if source.start is not None else busy_from(file)
-    before: Millis | None = None
     count = 0
-    for line, row in rows(file, COLUMNS):
-        created = SECOND * whole(file, line, "creation_time", row[7])
-        in_order(file, line, before, created)
-        before = created
+
+    def created_at(line: int, row: tuple[str, ...]) -> Millis:
+        return SECOND * whole(file, line, "creation_time", row[7])
+
+    for line, row, created in by_time(file, COLUMNS, created_at, sort=source.sort):
         if created < start:
             continue
         if source.limit is not None and count >= source.limit:
@@ -48,8 +48,7 @@ def arrivals(source: TraceSource, file: Path) -> Iterator[Arriving]:
 def busy_from(file: Path) -> Millis:
     """The end of the last silence of over a day: what comes before are single pods, weeks apart."""
     before = start = 0
-    for line, (text,) in rows(file, ("creation_time",)):
-        created = SECOND * whole(file, line, "creation_time", text)
+    for created in sorted(SECOND * whole(file, line, "creation_time", row[7]) for line, row in rows(file, COLUMNS)):
         if created - before > DAY:
             start = created
         before = created

@@ -17,7 +17,7 @@ from fretsaw.sim.behavior import Behavior
 from fretsaw.sim.scenario.model import TraceSource
 from fretsaw.sim.spread import Spread
 from fretsaw.sim.work.traces.objects import GPU, items, made, spec
-from fretsaw.sim.work.traces.table import Arriving, BadTrace, in_order, rows, seconds, whole
+from fretsaw.sim.work.traces.table import Arriving, BadTrace, by_time, rows, seconds, whole
 
 COLUMNS: Final = ("job_type", "total_steps", "arrival_s", "scale_factor")
 _HOUR: Final = Spread.fixed(HOUR)
@@ -27,12 +27,12 @@ def arrivals(source: TraceSource, file: Path) -> Iterator[Arriving]:
     """A Job for each gang, one pod of one GPU for each of its GPUs, in the order of arrival. Raises BadTrace."""
     typical = typical_steps(file)
     start = source.start or 0
-    before: Millis | None = None
     count = 0
-    for line, (model, steps, arrival, gpus) in rows(file, COLUMNS):
-        came = seconds(file, line, "arrival_s", arrival)
-        in_order(file, line, before, came)
-        before = came
+
+    def arrived_at(line: int, row: tuple[str, ...]) -> Millis:
+        return seconds(file, line, "arrival_s", row[2])
+
+    for line, (model, steps, _, gpus), came in by_time(file, COLUMNS, arrived_at, sort=source.sort):
         size = whole(file, line, "scale_factor", gpus)
         if not size:
             raise BadTrace(file, line, "a job without GPUs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO, cast
@@ -63,6 +63,24 @@ def rows(file: Path, columns: tuple[str, ...]) -> Iterator[Row]:
         raise BadTrace(file, line, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
+def by_time(
+    file: Path, columns: tuple[str, ...], time: Callable[[int, tuple[str, ...]], Millis], *, sort: bool
+) -> Iterator[tuple[int, tuple[str, ...], Millis]]:
+    """(line, columns, time) in the order of time. Raises BadTrace where that is not the order of the file.
+
+    sort: put them in order instead, for which all rows are read before the first is handed out.
+    """
+    timed = ((line, row, time(line, row)) for line, row in rows(file, columns))
+    if sort:
+        yield from sorted(timed, key=lambda found: (found[2], found[0]))
+        return
+    before: Millis | None = None
+    for line, row, now in timed:
+        in_order(file, line, before, now, "sort: true puts a re-sampled recording in order")
+        before = now
+        yield line, row, now
+
+
 def _opened(file: Path) -> TextIO:
     if file.suffix == ".gz":
         return cast(TextIO, gzip.open(file, "rt", encoding="utf-8", newline=""))
@@ -96,7 +114,7 @@ def moment(file: Path, line: int, column: str, text: str) -> Millis:
     return round(when.timestamp() * 1000)
 
 
-def in_order(file: Path, line: int, before: Millis | None, now: Millis) -> None:
+def in_order(file: Path, line: int, before: Millis | None, now: Millis, right: str = "") -> None:
     """Raises BadTrace where a row is earlier than the one before it."""
     if before is not None and now < before:
-        raise BadTrace(file, line, f"out of order: {(before - now) / 1000:g}s before the row above")
+        raise BadTrace(file, line, f"out of order: {(before - now) / 1000:g}s before the row above", "", right)
