@@ -25,7 +25,7 @@ from fretsaw.engine.conditions import Conditions, awaited, by_type, put, rooted
 from fretsaw.engine.machines import Machine
 from fretsaw.engine.pool_hash import HASH, HASH_VERSION, VERSION, pool_hash
 from fretsaw.engine.requests import Amounts, add
-from fretsaw.engine.sight import Look
+from fretsaw.engine.sight import REPAIR, Look
 from fretsaw.engine.state import HISTORY, ClusterState
 
 DEPENDENTS = ("ValidationSucceeded", "NodeClassReady")
@@ -59,6 +59,8 @@ def look_at_pool(
     metadata = replace(pool.metadata, annotations={**pool.metadata.annotations, **_hashes(pool, hash_of)})
     after = replace(pool, metadata=metadata, status=status)
     updates = (a.UpdatePool(after),) if after != pool else ()
+    if claims or updates:
+        wake = min(wake or now + REPAIR, now + REPAIR)
     return Look((*claims, *updates), tuple(notes), wake)
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from fretsaw.api.meta import Condition, ObjectMeta
 from fretsaw.api.node import Node
 from fretsaw.api.nodeclaim import NodeClaim
-from fretsaw.api.times import MINUTE, Millis, millis, span
+from fretsaw.api.times import MINUTE, SECOND, Millis, millis, span
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.conditions import READY, Conditions, awaited, by_type, put, rooted
@@ -32,6 +32,11 @@ DEADLINE = "karpenter.sh/nodeclaim-termination-timestamp"
 TOLD_ANEW: Millis = 2 * MINUTE
 """An event about one object is not repeated sooner."""
 
+REPAIR: Millis = 1 * SECOND
+"""What was to be written is looked at again so soon, in case that it was lost; a change makes the look come sooner."""
+_SEEN_IN_OBJECTS = (a.DeleteClaim, a.DeleteNode, a.DeletePod)
+"""Orders that show in an object once they are carried out."""
+
 spans = lru_cache(maxsize=1024)(span)
 """`api.times.span`, remembered: the same few texts stand in all claims of a pool."""
 
@@ -42,7 +47,7 @@ class Look(msgspec.Struct, frozen=True):
     actions: tuple[a.Action, ...] = ()
     notes: tuple[e.Event, ...] = ()
     wake: Millis | None = None
-    """None: not before something changes."""
+    """Takes the place of what an earlier look at the same object said. None: not before something changes."""
 
 
 NOTHING = Look()
@@ -229,6 +234,8 @@ class Sight:
             updates.append(a.UpdateClaim(claim))
         if self.node is not None and self.node != self.machine.node:
             updates.append(a.UpdateNode(self.node))
+        if updates or any(isinstance(order, _SEEN_IN_OBJECTS) for order in self._orders):
+            self.wake_at(self.now + REPAIR)
         return Look((*updates, *self._orders), tuple(self._notes), self._wake)
 
     def _written(self) -> NodeClaim | None:

@@ -21,6 +21,7 @@ from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis
 from fretsaw.engine import events as e
 from fretsaw.engine.machines import Machine
+from fretsaw.engine.pdbs import owned_by
 
 CLUSTER_WIDE = frozenset(
     {
@@ -242,13 +243,17 @@ class ClusterState:
                 raise TypeError(f"no such event: {event}")
 
     def _checked(self, what: str, key: str, at: Millis) -> None:
-        """A look is done. An order of an instance puts an earlier answer away, as does having seen an interruption."""
+        """A look is done. The order of an instance puts an earlier answer away.
+
+        An interruption that was acted upon leaves nothing: its instance is about to go.
+        """
+        if what == "interruption":
+            self.interruptions.pop(key, None)
+            return
         self.checked[what, key] = at
         self._checks_of[key].add(what)
         if what == "launch":
             self.launching.pop(key, None)
-        elif what == "interruption":
-            self.interruptions.pop(key, None)
         elif what == "pods":
             self.pods_moved.discard(key)
 
@@ -370,7 +375,7 @@ class ClusterState:
         ended = pod.is_terminal and (old is None or not old.is_terminal)
         left = bool(pod.metadata.deletion_timestamp) and (old is None or not old.metadata.deletion_timestamp)
         moved = bound or ended or left
-        if moved and pod.spec.node_name and not any(o.kind == "DaemonSet" for o in pod.metadata.owner_references):
+        if moved and pod.spec.node_name in self.objects["Node"] and not owned_by(pod, "DaemonSet"):
             self.pods_moved.add(pod.spec.node_name)
         self._moved(moved)
 
