@@ -267,6 +267,20 @@ def test_a_daemons_image_is_small(limit: int | None, size: int) -> None:
     assert [d["bytes"] for d in bench.data("image-pulled")] == [size]
 
 
+def test_a_node_lists_its_images_the_largest_first() -> None:
+    """Source: kubernetes.io, Node status; kube-scheduler's ImageLocality reads it; kubelet, nodeStatusMaxImages 50."""
+    behaviors = {f"i{n}": Behavior(image_bytes=n * MIB) for n in range(60)}
+    bench = Bench(durations=fixed(pull_start=0), **behaviors)
+    name = bench.join(machine(pods="100"))
+    for does in behaviors:
+        bench.pod(does, name, does=does, container={"image": does}, requests={"cpu": "1m", "memory": "1Mi"})
+    bench.until(60.04)
+    assert [image.names for image in bench.node(name).status.images] == [("i1",), ("i0",)]
+    bench.until(200)
+    images = bench.node(name).status.images
+    assert [image.size_bytes for image in images] == [n * MIB for n in range(59, 9, -1)]
+
+
 # The end of the work
 
 

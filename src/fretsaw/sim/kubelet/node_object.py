@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from fretsaw.api.labels import HOSTNAME, REGION
 from fretsaw.api.meta import Condition, ObjectMeta
-from fretsaw.api.node import Node, NodeSpec, NodeStatus, Taint
+from fretsaw.api.node import ContainerImage, Node, NodeSpec, NodeStatus, Taint
 from fretsaw.api.resources import Quantities, render, units
 from fretsaw.api.times import Millis
 from fretsaw.engine.taints import UNREGISTERED, same
@@ -28,6 +28,7 @@ _PRESSURES = {
     "PIDPressure": "KubeletHasSufficientPID",
 }
 _HOSTS = 254
+_MOST_IMAGES = 50
 
 
 def node_name(number: int, labels: Mapping[str, str]) -> str:
@@ -121,6 +122,17 @@ def with_hardware(node: Node, truth: str, reason: str, now: Millis) -> Node:
 def with_labels(node: Node, labels: Mapping[str, str]) -> Node:
     """The node with more labels."""
     return replace(node, metadata=replace(node.metadata, labels={**node.metadata.labels, **labels}))
+
+
+def with_image(node: Node, image: str, size: int) -> Node:
+    """The node with one more image, the largest first, as many as a kubelet reports.
+
+    Source: kubelet, nodeStatusMaxImages 50.
+    """
+    if any(image in known.names for known in node.status.images):
+        return node
+    images = sorted((*node.status.images, ContainerImage((image,), size)), key=lambda one: (-one.size_bytes, one.names))
+    return replace(node, status=replace(node.status, images=tuple(images[:_MOST_IMAGES])))
 
 
 def without_taint(node: Node, key: str, effect: str) -> Node:

@@ -21,6 +21,7 @@ from fretsaw.sim.kubelet.admission import Rejection
 from fretsaw.sim.kubelet.backoff import Backoff
 from fretsaw.sim.kubelet.devices import devices_of
 from fretsaw.sim.kubelet.host import Ground, Host, slot_of
+from fretsaw.sim.kubelet.image_pull import time_to_image
 from fretsaw.sim.kubelet.pod_status import CRASH_LOOP, CREATING, Exit, Look, Phase, status
 from fretsaw.sim.kubelet.probes import outlook
 from fretsaw.sim.kubelet.progress import Run
@@ -94,36 +95,8 @@ class PodLife:
 
     def _mounted(self) -> None:
         if self.stage == "creating":
-            self._after(self._pull(), self._create)
-
-    def _pull(self) -> Millis:
-        """Time until the image is there."""
-        containers = self._pod.spec.containers
-        image, now = containers[0].image if containers else "", self._world.loop.now
-        if not image or self._ground.settings.is_preloaded(image):
-            return 0
-        known = self._host.images.known(image)
-        if known is not None:
-            return max(0, known - now)
-        durations, host = self._ground.settings.durations, self._host
-        slow = self._ground.faults.hitting("slow-pulls", host.name, host.labels)
-        factor = max((fault.factor for fault in slow), default=1.0)
-        start = durations.pull_start.draw(self._random("pull"))
-        pull = host.images.pull(image, self._image_bytes(), now, start=start, factor=factor)
-        self._world.loop.at(pull.ends, self._pulled, image, now, pull.began)
-        return pull.ends - now
-
-    def _image_bytes(self) -> int:
-        most, owner = self._ground.settings.daemon_image_bytes, self._pod.metadata.controller
-        if most is None or owner is None or owner.kind != "DaemonSet":
-            return self.behavior.image_bytes
-        return min(self.behavior.image_bytes, most)
-
-    def _pulled(self, image: str, asked: Millis, began: Millis) -> None:
-        if self._host.alive:
-            data = {"image": image, "bytes": self._image_bytes(), "pod": self.key, "waited_ms": began - asked}
-            took = self._world.loop.now - began
-            self._world.journal.note("image-pulled", self._host.about, took_ms=took, **data)
+            size, random = self.behavior.image_bytes, self._random("pull")
+            self._after(time_to_image(self._ground, self._host, self._pod, size, random), self._create)
 
     def _create(self) -> None:
         self._after(self._ground.settings.durations.container_start.draw(self._random("start")), self._started)
