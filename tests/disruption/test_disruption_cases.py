@@ -103,7 +103,12 @@ class _Seen:
 
     def nothing(self, wanted: bool) -> bool:
         """Nothing is proposed, started, ordered or deleted."""
-        return not self._of(e.CommandProposed) + self._of(e.CommandStarted) + self._of(a.CreateClaim) + self._of(a.DeleteClaim)
+        return (
+            not self._of(e.CommandProposed)
+            + self._of(e.CommandStarted)
+            + self._of(a.CreateClaim)
+            + self._of(a.DeleteClaim)
+        )
 
     def propose(self, wanted: Obj) -> Obj | None:
         """The proposal, in the given fields: method, machines, types, savings."""
@@ -113,7 +118,9 @@ class _Seen:
     def start(self, wanted: list[Obj]) -> list[Obj]:
         """The commands that started, in the given fields."""
         started = [note.command for note in self._of(e.CommandStarted)]
-        return [_fields(command, wanted[min(i, len(wanted) - 1)] if wanted else {}) for i, command in enumerate(started)]
+        return [
+            _fields(command, wanted[min(i, len(wanted) - 1)] if wanted else {}) for i, command in enumerate(started)
+        ]
 
     def dropped(self, wanted: list[str]) -> list[str]:
         """Why proposals were dropped."""
@@ -152,7 +159,10 @@ class _Seen:
         for tell in self._of(a.Tell):
             key = f"{tell.about} {tell.reason}"
             told[key] = f"{told[key]}; {tell.message}" if key in told else tell.message
-        return {key: text if isinstance(text, str) and text in told.get(key, "") else told.get(key) for key, text in wanted.items()}
+        return {
+            key: text if isinstance(text, str) and text in told.get(key, "") else told.get(key)
+            for key, text in wanted.items()
+        }
 
     def questions(self, wanted: list[list[str]]) -> list[list[str]]:
         """What the placement was asked."""

@@ -77,28 +77,28 @@ class PlainWhatIf:
         found = cluster_of(self.state)
         shut = {self.state.machines[name].node_name for name in closed}
         moving = {pod.key for name in without for pod in self.state.machines[name].pods}
-        pods = []
-        for pod in map(self._without_past_protection, found.pods):
-            tolerations = pod.spec.tolerations
-            if pod.key not in moving:
-                tolerations = (*tolerations, Toleration(key=SETTLING.key, operator="Exists"))
-            pods.append(replace(pod, spec=replace(pod.spec, tolerations=tolerations)))
+        pods = {pod.key: self._seen(pod, moving) for pod in found.pods}
+        on_nodes = {node: tuple(pods[p.key] for p in held) for node, held in (found.on_nodes or {}).items()}
         nodes = tuple(
             replace(n, spec=replace(n.spec, taints=(*n.spec.taints, SETTLING))) if n.metadata.name in shut else n
             for n in found.nodes
         )
         return replace(
             found,
-            pods=tuple(pods),
+            pods=tuple(pods.values()),
             waiting=None,
-            on_nodes=None,
+            on_nodes=on_nodes,
             nodes=nodes,
             leaving=frozenset(leaving) | without,
         )
 
-    def _without_past_protection(self, pod: Pod) -> Pod:
-        """The pod without a do-not-disrupt that is over: the pass has no clock."""
-        if DO_NOT_DISRUPT not in pod.metadata.annotations or is_protected(pod, self.now):
+    def _seen(self, pod: Pod, moving: set[str]) -> Pod:
+        """The pod without a do-not-disrupt that is over, as the pass has no clock; one that does not come from a machine
+        in question minds no machine that is closed."""
+        if DO_NOT_DISRUPT in pod.metadata.annotations and not is_protected(pod, self.now):
+            kept = {key: value for key, value in pod.metadata.annotations.items() if key != DO_NOT_DISRUPT}
+            pod = replace(pod, metadata=replace(pod.metadata, annotations=kept))
+        if pod.key in moving:
             return pod
-        kept = {key: value for key, value in pod.metadata.annotations.items() if key != DO_NOT_DISRUPT}
-        return replace(pod, metadata=replace(pod.metadata, annotations=kept))
+        tolerations = (*pod.spec.tolerations, Toleration(key=SETTLING.key, operator="Exists"))
+        return replace(pod, spec=replace(pod.spec, tolerations=tolerations))
