@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from support.scenarios import result
 
 from fretsaw.api.times import HOUR
 from fretsaw.sim.journal import Journal
@@ -11,6 +10,7 @@ from fretsaw.sim.loop import Loop
 from fretsaw.sim.scenario.expect import check, parse, shown
 from fretsaw.sim.scenario.measures import Window, matches
 from fretsaw.sim.scenario.units import BadText
+from support.scenarios import result
 
 SEEN = [
     ("cost <= 100", True, "100.00"), ("cost <= $99.99", False, "100.00"), ("cost <= 10/h", True, "10.00/h"), ("cost < 10/h", False, "10.00/h"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.scenarios import JOB, problems, scenario
 
 from fretsaw.engine.options import Options
 from fretsaw.engine.settings import Settings
@@ -15,6 +14,7 @@ from fretsaw.sim.scenario.faults import Xid
 from fretsaw.sim.scenario.model import Arrives, Behaves, Replays, Scenario
 from fretsaw.sim.scenario.read import parse, read
 from fretsaw.sim.spread import Spread
+from support.scenarios import JOB, problems, scenario
 
 ROOT = Path(__file__).parents[3]
 

@@ -11,13 +11,13 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.scenarios import CLUSTER, JOB
 
 from fretsaw.sim.scenario.decode import Decoder
 from fretsaw.sim.scenario.model import Scenario
 from fretsaw.sim.scenario.read import parse
 from fretsaw.sim.scenario.schema import schema
 from fretsaw.sim.scenario.shape import Parts, shape_of
+from support.scenarios import CLUSTER, JOB
 
 ROOT = Path(__file__).parents[3]
 CHECK = jsonschema.Draft202012Validator(schema())

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.shared import shared
 
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import DAY, HOUR, MINUTE, SECOND
@@ -20,6 +19,7 @@ from fretsaw.sim.work.traces import helios, openb, philly
 from fretsaw.sim.work.traces.play import arrivals
 from fretsaw.sim.work.traces.requests import Curve, curve
 from fretsaw.sim.work.traces.table import Arriving, BadTrace
+from support.shared import shared
 
 OPENB = (
     "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time\n"

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support.scenarios import JOB, scenario
 
 from fretsaw.api.meta import Object, ObjectMeta, OwnerReference
 from fretsaw.api.pod import Pod
@@ -18,6 +17,7 @@ from fretsaw.sim.scenario.model import Arrives
 from fretsaw.sim.work.arrivals import Maker, times
 from fretsaw.sim.work.works import ScenarioWorks
 from fretsaw.sim.world import World
+from support.scenarios import JOB, scenario
 
 MONDAY = 1_767_571_200_000
 

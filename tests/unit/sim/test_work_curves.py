@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.scenarios import scenario
 
 from fretsaw.api.times import DAY, HOUR, MINUTE, Millis
 from fretsaw.sim.scenario.model import Behaves, Load
 from fretsaw.sim.work.curves import LoadCurve
+from support.scenarios import scenario
 
 MONDAY: Millis = 1_767_571_200_000
 SATURDAY = MONDAY + 5 * DAY

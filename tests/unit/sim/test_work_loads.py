@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from support.scenarios import scenario
 
 from fretsaw.api.meta import Condition, ObjectMeta, OwnerReference
 from fretsaw.api.pod import Container, Pod, PodSpec, PodStatus, ResourceRequirements
@@ -14,6 +13,7 @@ from fretsaw.sim.scenario.model import Behaves
 from fretsaw.sim.work.loads import Loads
 from fretsaw.sim.work.works import ScenarioWorks
 from fretsaw.sim.world import World
+from support.scenarios import scenario
 
 MONDAY = 1_767_571_200_000
 

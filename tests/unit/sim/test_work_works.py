@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
-from support.scenarios import JOB, scenario
 
 from fretsaw.api.expand import INDEX
-from fretsaw.api.meta import ObjectMeta, OwnerReference
+from fretsaw.api.meta import Object, ObjectMeta, OwnerReference
 from fretsaw.api.pod import Pod, PodSpec, PodStatus
 from fretsaw.api.workload import CronJob, Deployment, Job, ReplicaSet
 from fretsaw.sim.behavior import MIB, Behavior
@@ -14,6 +13,7 @@ from fretsaw.sim.scenario.model import Behaves
 from fretsaw.sim.spread import Spread
 from fretsaw.sim.work.works import ScenarioWorks
 from fretsaw.sim.world import World
+from support.scenarios import JOB, scenario
 
 
 def _works(work: str = "[]") -> tuple[World, ScenarioWorks]:
@@ -22,11 +22,10 @@ def _works(work: str = "[]") -> tuple[World, ScenarioWorks]:
     return world, ScenarioWorks(world.store, entries)
 
 
-def _owned(name: str, owner: object, **annotations: str) -> Pod:
-    ref = OwnerReference(type(owner).__name__, owner.name, owner.metadata.uid, controller=True)  # type: ignore[attr-defined]
-    return Pod(
-        ObjectMeta(name, owner.namespace, owner_references=(ref,), annotations={INDEX: v for v in annotations.values()})
-    )  # type: ignore[attr-defined]
+def _owned(name: str, owner: Object, index: str = "") -> Pod:
+    ref = OwnerReference(type(owner).__name__, owner.name, owner.metadata.uid, controller=True)
+    annotations = {INDEX: index} if index else {}
+    return Pod(ObjectMeta(name, owner.namespace, owner_references=(ref,), annotations=annotations))
 
 
 def test_an_entry_says_all_that_the_kubelet_asks() -> None:
