@@ -13,7 +13,7 @@ from rich.text import Text
 from fretsaw.api import labels as keys
 from fretsaw.api.catalog import Catalog, InstanceType
 from fretsaw.api.resources import render, units
-from fretsaw.cli import table
+from fretsaw.report import table
 from fretsaw.cli.catalog_view import NONE, console, footer, fraction
 from fretsaw.providers.aws import facts, listing, prices, snapshot
 

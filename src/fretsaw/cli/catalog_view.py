@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fretsaw.api.catalog import Catalog
-from fretsaw.cli import table
+from fretsaw.report import table
 from fretsaw.providers.aws.listing import GI, CapacityType, Row, Sort
 
 NONE = "–"

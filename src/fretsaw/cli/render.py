@@ -14,7 +14,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from fretsaw.cli import table
+from fretsaw.report import table
 from fretsaw.cli.view import (
     HOURS_PER_MONTH,
     NodeGroup,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from rich.text import Text
 
-from fretsaw.cli import table
+from fretsaw.report import table
 from fretsaw.cli.render import Prices, comparisons, footnote, headline, usd, usd_per_month
 from fretsaw.engine.plan import Bound, Filled, Plan
 from golden.plans import EMPTY, LIMIT, PLATFORM, launch, unplaced
