@@ -110,9 +110,9 @@ def test_a_team_taint_keeps_the_devices_away_for_ever_unless_tolerated() -> None
     tolerant = Bench(operand_tolerations=())
     tolerant.join(taints=[Taint("nvidia.com/gpu", "NoSchedule", "true")])
     assert tolerant.allocatable(NODE) is None
-    seed_like = Bench()
-    seed_like.join(taints=[Taint("nvidia.com/gpu", "NoSchedule", "true")])
-    assert seed_like.allocatable(NODE) == "4"
+    usual = Bench()
+    usual.join(taints=[Taint("nvidia.com/gpu", "NoSchedule", "true")])
+    assert usual.allocatable(NODE) == "4"
 
 
 def test_bottlerocket_registers_whatever_the_taints() -> None:
