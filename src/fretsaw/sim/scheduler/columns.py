@@ -20,8 +20,9 @@ from fretsaw.sim.scheduler.mold import Mold
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-FEW: Final = 24
-"""Up to so many changed slots a view looks at one by one; beyond, it works out whole columns."""
+CPU: Final = 0
+MEMORY: Final = 1
+"""Rows of the two resources that scores are about."""
 
 
 class Changes:
@@ -85,12 +86,14 @@ class Columns:
         self.rows: list[Row | None] = [None] * self.size
         self.by_name: dict[str, Row] = {}
         self.valid: Mask = np.zeros(self.size, np.bool_)
-        self.room: dict[str, Ints] = {}
-        """Allocatable by resource."""
-        self.used: dict[str, Ints] = {}
-        """Requested by resource."""
-        self.scored = (np.zeros(self.size, np.int64), np.zeros(self.size, np.int64))
-        """Cpu and memory as the LeastAllocated score counts them."""
+        self.resources: dict[str, int] = {"cpu": CPU, "memory": MEMORY}
+        """The row of each resource in `room` and `free`."""
+        self.room: Ints = np.zeros((2, self.size), np.int64)
+        """Allocatable."""
+        self.free: Ints = np.zeros((2, self.size), np.int64)
+        """Allocatable without what is requested."""
+        self.spare: Ints = np.zeros((2, self.size), np.int64)
+        """Cpu and memory as `free`, but with what the LeastAllocated score counts as requested."""
         self.labels = Changes()
         """Slots whose node came, went, or changed in labels, taints or cordon."""
         self.usage = Changes()
@@ -102,11 +105,14 @@ class Columns:
     def __len__(self) -> int:
         return len(self.by_name)
 
-    def column(self, of: dict[str, Ints], resource: str) -> Ints:
-        """A column of `room` or `used`, made where it is missing."""
-        found = of.get(resource)
+    def number(self, resource: str) -> int:
+        """The row of a resource, made where it is missing."""
+        found = self.resources.get(resource)
         if found is None:
-            found = of[resource] = np.zeros(self.size, np.int64)
+            found = self.resources[resource] = len(self.resources)
+            blank = np.zeros((1, self.size), np.int64)
+            self.room = np.concatenate((self.room, blank))
+            self.free = np.concatenate((self.free, blank))
         return found
 
     def on_growth(self, holder: Any) -> None:
@@ -141,8 +147,8 @@ class Columns:
         slot = row.slot
         self.rows[slot] = None
         self.valid[slot] = False
-        for column in (*self.room.values(), *self.used.values(), *self.scored):
-            column[slot] = 0
+        for matrix in (self.room, self.free, self.spare):
+            matrix[:, slot] = 0
         self._free.append(slot)
         self.labels.add(slot)
         self.usage.add(slot)
@@ -151,12 +157,10 @@ class Columns:
     def take(self, slot: int, amounts: Iterable[tuple[str, int]], scored: tuple[int, int], sign: int = 1) -> None:
         """Count a pod's requests as taken; sign -1 gives them back."""
         for resource, amount in amounts:
-            column = self.used.get(resource)
-            if column is None:
-                column = self.column(self.used, resource)
-            column[slot] += sign * amount
-        self.scored[0][slot] += sign * scored[0]
-        self.scored[1][slot] += sign * scored[1]
+            number = self.number(resource)
+            self.free[number, slot] -= sign * amount
+        self.spare[CPU, slot] -= sign * scored[CPU]
+        self.spare[MEMORY, slot] -= sign * scored[MEMORY]
         self.usage.add(slot)
 
     def _enter(self, node: Node) -> Row:
@@ -169,10 +173,13 @@ class Columns:
         return row
 
     def _offer(self, slot: int, node: Node) -> None:
-        for column in self.room.values():
-            column[slot] = 0
-        for resource, quantity in node.status.allocatable.items():
-            self.column(self.room, resource)[slot] = units(resource, quantity, up=False)
+        new = {self.number(name): units(name, quantity, up=False) for name, quantity in node.status.allocatable.items()}
+        before = self.room[:, slot].copy()
+        self.room[:, slot] = 0
+        self.room[list(new), slot] = list(new.values())
+        more = self.room[:, slot] - before
+        self.free[:, slot] += more
+        self.spare[:, slot] += more[:2]
         self.usage.add(slot)
 
     def _grow(self) -> None:
@@ -180,9 +187,7 @@ class Columns:
         self.rows += [None] * old
         self._free = list(range(self.size - 1, old - 1, -1))
         self.valid = longer(self.valid, self.size)
-        self.room = {name: longer(column, self.size) for name, column in self.room.items()}
-        self.used = {name: longer(column, self.size) for name, column in self.used.items()}
-        self.scored = (longer(self.scored[0], self.size), longer(self.scored[1], self.size))
+        self.room, self.free, self.spare = (wider(matrix, self.size) for matrix in (self.room, self.free, self.spare))
         for holder in self._grown:
             holder.grow(self.size)
 
@@ -191,6 +196,13 @@ def longer(column: npt.NDArray[Any], size: int, fill: int = 0) -> npt.NDArray[An
     """A column with more slots at its end."""
     out = np.full(size, fill, column.dtype)
     out[: len(column)] = column
+    return out
+
+
+def wider(matrix: Ints, size: int) -> Ints:
+    """A matrix with more slots at the end of each row."""
+    out = np.zeros((len(matrix), size), np.int64)
+    out[:, : matrix.shape[1]] = matrix
     return out
 
 

@@ -143,13 +143,15 @@ class Filters:
 
     def _free(self, ask: Ask, resource: str) -> Ints:
         """What a pod finds free of a resource, by slot, without what nominees hold against it."""
-        columns = self.columns
-        free = columns.column(columns.room, resource) - columns.column(columns.used, resource)
+        free: Ints = self.columns.free[self.columns.number(resource)]
         held = self.nominations.held(resource, ask.mold.priority, ask.key)
         return free if held is None else free - held
 
     def verdict(self, ask: Ask) -> Verdict:
-        """Why no node will do, counted by the first plugin that refuses each node."""
+        """Why no node will do, counted by the first plugin that refuses each node.
+
+        What nominees forbid beside the room that they hold is asked last, of the nodes that no plugin refused.
+        """
         nodes = len(self.columns)
         if ask.mold.claims and (whole := self.volumes.wanted(ask.mold).refusal):
             return Verdict(nodes, {}, frozenset({"VolumeBinding"}), whole=whole)
@@ -175,6 +177,11 @@ class Filters:
             reasons[step.reason] += count
             if step.resolvable:
                 resolvable += np.flatnonzero(failing).tolist()
+        for slot in np.flatnonzero(left).tolist():
+            if (refusal := self.refuses(ask, slot, self.ahead(ask, slot))) is not None:
+                reasons.update(refusal.reasons)
+                plugins.add(refusal.plugin)
+                resolvable += [slot] if refusal.resolvable else []
         return Verdict(nodes, {r: n for r, n in reasons.items() if n}, frozenset(plugins), tuple(sorted(resolvable)))
 
     def _shortages(self, ask: Ask, failing: Mask, reasons: Counter[str]) -> list[int]:
@@ -184,7 +191,7 @@ class Filters:
         for name, amount in ask.mold.amounts:
             short = failing & (self._free(ask, name) < amount)
             reasons["Too many pods" if name == "pods" else f"Insufficient {name}"] += int(short.sum())
-            resolvable &= columns.column(columns.room, name) >= amount
+            resolvable &= columns.room[columns.number(name)] >= amount
         return [int(slot) for slot in np.flatnonzero(resolvable)]
 
     def _steps(self, ask: Ask, pinned: Mask | None) -> Iterator[Step]:
@@ -246,6 +253,12 @@ class Filters:
 
     # One node
 
+    def ahead(self, ask: Ask, slot: int) -> Delta:
+        """The nominees of a node that the pod has to leave room for."""
+        row = self.columns.rows[slot]
+        assert row is not None
+        return Delta(plus=self.nominations.ahead(row.name, ask.mold.priority, ask.key))
+
     def refuses(self, ask: Ask, slot: int, delta: Delta = NOTHING) -> Refusal | None:
         """Why one node will not do with some pods imagined away or added; None where it will."""
         taints, affinity, _ = self.views(ask.mold)
@@ -270,9 +283,10 @@ class Filters:
                     moved[name] = moved.get(name, 0) + sign * amount
         columns = self.columns
         for name, amount in mold.amounts:
-            room = int(columns.column(columns.room, name)[slot])
-            if room - int(columns.column(columns.used, name)[slot]) - moved.get(name, 0) < amount:
-                return Refusal("NodeResourcesFit", (f"Insufficient {name}",), resolvable=amount <= room)
+            number = columns.number(name)
+            if columns.free[number, slot] - moved.get(name, 0) < amount:
+                reason = "Too many pods" if name == "pods" else f"Insufficient {name}"
+                return Refusal("NodeResourcesFit", (reason,), resolvable=bool(amount <= columns.room[number, slot]))
         return None
 
     def _breaks(self, ask: Ask, slot: int, delta: Delta, taints: TaintView, affinity: AffinityView) -> Refusal | None:

@@ -17,7 +17,6 @@ from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis
 from fretsaw.sim.loop import Timer
 from fretsaw.sim.scheduler import hints, writes
-from fretsaw.sim.scheduler.census import Delta
 from fretsaw.sim.scheduler.columns import Placed
 from fretsaw.sim.scheduler.filters import Ask, Verdict
 from fretsaw.sim.scheduler.mold import Mold
@@ -244,7 +243,7 @@ class Scheduler:
         filters = self._snapshot.filters
         nominee = self._snapshot.nominations.of.get(ask.key)
         row = self._snapshot.columns.by_name.get(nominee.node) if nominee is not None else None
-        if row is not None and filters.refuses(ask, row.slot, self._ahead(ask, row.name)) is None:
+        if row is not None and filters.refuses(ask, row.slot, filters.ahead(ask, row.slot)) is None:
             return row.name
         if ask.pin is not None and len(ask.pin) == 1:
             return self._only(ask, ask.pin[0])
@@ -253,13 +252,11 @@ class Scheduler:
 
     def _only(self, ask: Ask, name: str) -> str | None:
         """The one node that a pod may go to, if it lets it in."""
+        filters = self._snapshot.filters
         row = self._snapshot.columns.by_name.get(name)
-        if row is None or self._snapshot.filters.refuses(ask, row.slot, self._ahead(ask, name)) is not None:
+        if row is None or filters.refuses(ask, row.slot, filters.ahead(ask, row.slot)) is not None:
             return None
         return name
-
-    def _ahead(self, ask: Ask, node: str) -> Delta:
-        return Delta(plus=self._snapshot.nominations.ahead(node, ask.mold.priority, ask.key))
 
     def _best(self, ask: Ask) -> str | None:
         """The node with the best score of those that pass; equal ones are drawn from."""
@@ -271,7 +268,7 @@ class Scheduler:
             slot = int(top[self._random.randrange(len(top))] if len(top) > 1 else top[0])
             row = self._snapshot.columns.rows[slot]
             assert row is not None
-            ahead = self._ahead(ask, row.name)
+            ahead = filters.ahead(ask, slot)
             # Room that nominees hold is counted already; what else they would forbid is asked of the chosen node.
             if not ahead.plus or filters.refuses(ask, slot, ahead) is None:
                 return row.name

@@ -13,7 +13,7 @@ import numpy as np
 from fretsaw.api.affinity import NodeSelectorRequirement, NodeSelectorTerm, Toleration
 from fretsaw.api.node import Node, Taint
 from fretsaw.engine.taints import PREFER_NO_SCHEDULE, tolerates, untolerated
-from fretsaw.sim.scheduler.columns import FEW, Columns, Ints, longer
+from fretsaw.sim.scheduler.columns import Columns, Ints, longer
 
 UNSCHEDULABLE: Final = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
 TOP: Final = 100
@@ -181,9 +181,10 @@ class FitView:
         self, columns: Columns, amounts: tuple[tuple[str, int], ...], scored: tuple[int, int], balanced: tuple[int, int]
     ) -> None:
         self._columns = columns
-        self._amounts = amounts
-        self._scored = scored
-        self._balanced = balanced
+        self._rows = np.array([columns.number(name) for name, _ in amounts])[:, None]
+        self._amounts = np.array([amount for _, amount in amounts])[:, None]
+        self._scored = np.array(scored)[:, None]
+        self._balanced = np.array(balanced)[:, None] if any(balanced) else None
         self._seen = -1
         self.passes = np.zeros(columns.size, np.bool_)
         self.score = np.zeros(columns.size, np.int64)
@@ -200,83 +201,36 @@ class FitView:
             return
         changed = log.since(self._seen) if self._seen >= 0 else None
         self._seen = len(log)
-        if changed is None or len(changed) > FEW:
-            self._everywhere()
-        else:
-            for slot in changed:
-                self._at(slot)
-
-    def _at(self, slot: int) -> None:
+        slots = np.arange(self._columns.size) if changed is None else np.array(changed)
         columns = self._columns
-        self.passes[slot] = columns.rows[slot] is not None and all(
-            amount <= int(columns.column(columns.room, name)[slot]) - int(columns.column(columns.used, name)[slot])
-            for name, amount in self._amounts
-        )
-        room = [int(columns.column(columns.room, name)[slot]) for name in ("cpu", "memory")]
-        used = [int(columns.column(columns.used, name)[slot]) for name in ("cpu", "memory")]
-        scored = [int(column[slot]) for column in columns.scored]
-        self.score[slot] = least_allocated(scored, self._scored, room) + balanced(used, self._balanced, room)
-
-    def _everywhere(self) -> None:
-        columns = self._columns
-        passes = columns.valid.copy()
-        for name, amount in self._amounts:
-            passes &= columns.column(columns.room, name) - columns.column(columns.used, name) >= amount
-        self.passes = passes
-        room = [columns.column(columns.room, name) for name in ("cpu", "memory")]
-        used = [columns.column(columns.used, name) for name in ("cpu", "memory")]
-        self.score = _least_allocated(columns.scored, self._scored, room) + _balanced(used, self._balanced, room)
+        self.passes[slots] = columns.valid[slots] & (columns.free[self._rows, slots] >= self._amounts).all(0)
+        room = columns.room[:2, slots]
+        score = least_allocated(columns.spare[:2, slots] - self._scored, room)
+        if self._balanced is not None:
+            score += balanced(columns.free[:2, slots], self._balanced, room)
+        self.score[slots] = score
 
 
-def least_allocated(used: list[int], asked: tuple[int, int], room: list[int]) -> int:
-    """The mean of what stays free of cpu and memory, 0 to 100; what a node does not have is left out."""
-    parts = [
-        (have - use - ask) * TOP // have if use + ask <= have else 0
-        for use, ask, have in zip(used, asked, room, strict=True)
-        if have
-    ]
-    return sum(parts) // len(parts) if parts else 0
+def least_allocated(left: Ints, room: Ints) -> Ints:
+    """The mean of what stays free of cpu and memory, 0 to 100; what a node does not have is left out.
 
-
-def _least_allocated(used: tuple[Ints, Ints], asked: tuple[int, int], room: list[Ints]) -> Ints:
-    total = np.zeros(len(room[0]), np.int64)
-    weight = np.zeros(len(room[0]), np.int64)
-    for use, ask, have in zip(used, asked, room, strict=True):
-        there = have > 0
-        total += np.where(there, np.maximum(have - use - ask, 0) * TOP // np.where(there, have, 1), 0)
-        weight += there
-    return total // np.maximum(weight, 1)
-
-
-def balanced(used: list[int], asked: tuple[int, int], room: list[int]) -> int:
-    """How much nearer to each other the pod brings the used shares of cpu and memory: 50 to 100 where it helps.
-
-    A pod that asks for neither is not scored.
+    left, room: shape (2, nodes): what stays free with the pod, and what there is.
     """
-    if asked == (0, 0):
-        return 0
-    before = _evenness(used, room)
-    after = _evenness([use + ask for use, ask in zip(used, asked, strict=True)], room)
-    return (TOP // 2) + int((TOP // 2 + after - before) / 2)
+    parts = np.maximum(left, 0) * TOP // np.maximum(room, 1)
+    there = room > 0
+    found: Ints = (parts * there).sum(0) // np.maximum(there.sum(0), 1)
+    return found
 
 
-def _evenness(used: list[int], room: list[int]) -> int:
-    shares = [min(use / have, 1.0) for use, have in zip(used, room, strict=True) if have]
-    apart = abs(shares[0] - shares[1]) / 2 if len(shares) == 2 else 0.0
-    return int((1 - apart) * TOP)
-
-
-def _balanced(used: list[Ints], asked: tuple[int, int], room: list[Ints]) -> Ints:
-    if asked == (0, 0):
-        return np.zeros(len(room[0]), np.int64)
-    before = _evennesses(used, room)
-    after = _evennesses([use + ask for use, ask in zip(used, asked, strict=True)], room)
-    out: Ints = TOP // 2 + np.trunc((TOP // 2 + after - before) / 2).astype(np.int64)
+def balanced(free: Ints, asked: Ints, room: Ints) -> Ints:
+    """How much nearer to each other the pod brings the used shares of cpu and memory: over 75 where it helps."""
+    out: Ints = TOP // 2 + (TOP // 2 + _evenness(room - free + asked, room) - _evenness(room - free, room)) // 2
     return out
 
 
-def _evennesses(used: list[Ints], room: list[Ints]) -> Ints:
-    both = (room[0] > 0) & (room[1] > 0)
-    shares = [np.minimum(use / np.where(both, have, 1), 1.0) for use, have in zip(used, room, strict=True)]
-    out: Ints = np.where(both, (1 - np.abs(shares[0] - shares[1]) / 2) * TOP, TOP).astype(np.int64)
+def _evenness(used: Ints, room: Ints) -> Ints:
+    """100 where cpu and memory are used alike, 50 where one is full and the other empty; 100 where one is missing."""
+    shares = np.minimum(used / np.maximum(room, 1), 1.0)
+    apart = np.abs(shares[0] - shares[1]) / 2
+    out: Ints = np.where(room.all(0), (1 - apart) * TOP, TOP).astype(np.int64)
     return out
