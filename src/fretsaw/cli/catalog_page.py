@@ -13,9 +13,9 @@ from rich.text import Text
 from fretsaw.api import labels as keys
 from fretsaw.api.catalog import Catalog, InstanceType
 from fretsaw.api.resources import render, units
-from fretsaw.report import table
 from fretsaw.cli.catalog_view import NONE, console, footer, fraction
 from fretsaw.providers.aws import facts, listing, prices, snapshot
+from fretsaw.report import table
 
 BANDS = ("under 5 %", "5-10 %", "10-15 %", "15-20 %", "over 20 %")
 """Share of spot instances that AWS took back in a month, by interruption band."""

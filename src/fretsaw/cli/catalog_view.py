@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from fretsaw.api.catalog import Catalog
-from fretsaw.report import table
 from fretsaw.providers.aws.listing import GI, CapacityType, Row, Sort
+from fretsaw.report import table
 
 NONE = "–"
 

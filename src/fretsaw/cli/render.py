@@ -14,7 +14,6 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from fretsaw.report import table
 from fretsaw.cli.view import (
     HOURS_PER_MONTH,
     NodeGroup,
@@ -28,6 +27,7 @@ from fretsaw.cli.view import (
     price_sources,
 )
 from fretsaw.engine.plan import Plan, Refusal
+from fretsaw.report import table
 
 
 @dataclass(frozen=True)
