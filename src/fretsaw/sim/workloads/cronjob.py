@@ -18,7 +18,7 @@ from fretsaw.api.times import HOUR, MINUTE, SECOND, Millis, millis, rfc3339
 from fretsaw.api.workload import CronJob, CronJobStatus, Job
 from fretsaw.engine.state import key_of
 from fretsaw.sim.controller import WorkQueue
-from fretsaw.sim.workloads.job import finished
+from fretsaw.sim.workloads.job_status import finished
 from fretsaw.sim.workloads.making import Workshop, owner_reference, parent
 
 KIND: Final = "CronJob"

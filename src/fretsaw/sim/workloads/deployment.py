@@ -92,9 +92,9 @@ class Deployments:
             self._tell(found, rolling=False)
             return
         done = self._roll(found, new, old) if is_rolling(found) else self._recreate(found, new, old)
-        if done and progress.is_complete(found, found.status):
+        status = self._tell(found, rolling=True)
+        if done and progress.is_complete(found, status):
             self._clean(found)
-        self._tell(found, rolling=True)
 
     # Steps
 
@@ -104,9 +104,6 @@ class Deployments:
         size = new_size(deployment, (*old, new), wanted(new))
         if size != wanted(new):
             self._resize(deployment, {new.name: size})
-            return False
-        # A ReplicaSet that has not seen its new size still counts pods as available that it is about to delete.
-        if any(one.status.observed_generation != one.metadata.generation for one in active(old)):
             return False
         sizes = old_sizes(deployment, new, old)
         self._resize(deployment, sizes)
@@ -232,7 +229,7 @@ class Deployments:
         status = replace(latest.status, conditions=progress.put(latest.status.conditions, said))
         return self._store.put(replace(latest, status=status))
 
-    def _tell(self, deployment: Deployment, *, rolling: bool) -> None:
+    def _tell(self, deployment: Deployment, *, rolling: bool) -> DeploymentStatus:
         """Write the status where it says something new, and come back when the rollout has stood still for too long."""
         latest: Deployment = self._store.get(KIND, key_of(deployment))
         new, old = self._sets(latest)
@@ -250,6 +247,7 @@ class Deployments:
         again = progress.stuck_at(latest, status) if rolling else None
         if again is not None:
             self.queue.add(key_of(latest), after=max(0, again - self._loop.now))
+        return status
 
 
 def _some(new: ReplicaSet | None) -> tuple[ReplicaSet, ...]:

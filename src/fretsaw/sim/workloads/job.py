@@ -1,7 +1,7 @@
 """Jobs: pods until so many have succeeded, or too many have failed.
 
 Source: Kubernetes v1.36 pkg/controller/job (job_controller.go), pkg/controller/ttlafterfinished; kubernetes.io, Jobs.
-`job_policy` has the rules, `job_tally` the count.
+`job_policy` has the rules, `job_tally` the count, `job_status` the verdicts.
 """
 
 from __future__ import annotations
@@ -13,15 +13,25 @@ from msgspec.structs import replace
 
 from fretsaw.api.meta import Condition, OwnerReference
 from fretsaw.api.pod import Container, EnvVar, Pod, PodSpec
-from fretsaw.api.times import SECOND, Millis, millis, rfc3339
+from fretsaw.api.times import SECOND, Millis
 from fretsaw.api.workload import Job, JobStatus
 from fretsaw.engine.state import key_of
-from fretsaw.sim.conditions import status_of, with_condition
 from fretsaw.sim.controller import WorkQueue
-from fretsaw.sim.workloads import indexes
 from fretsaw.sim.workloads import job_policy as policy
 from fretsaw.sim.workloads.family import Children
-from fretsaw.sim.workloads.job_tally import INDEX, Count, Tally, index_of
+from fretsaw.sim.workloads.job_status import (
+    SUCCEEDING,
+    counted,
+    deadline,
+    ended,
+    finished,
+    is_complete,
+    started,
+    suspended,
+    verdict,
+    wanted,
+)
+from fretsaw.sim.workloads.job_tally import INDEX, Tally, index_of
 from fretsaw.sim.workloads.making import BURST, Mold, Workshop, delete_all, owner_key
 from fretsaw.sim.workloads.pods import said_something
 from fretsaw.sim.workloads.ranking import job_pods_to_delete
@@ -33,9 +43,6 @@ _OWN_CONTROLLER: Final = "kubernetes.io/job-controller"
 _FAILURES: Final = "batch.kubernetes.io/job-index-failure-count"
 _IGNORED: Final = "batch.kubernetes.io/job-index-ignored-failure-count"
 _VARIABLE: Final = "JOB_COMPLETION_INDEX"
-_FAILING: Final = "FailureTarget"
-_SUCCEEDING: Final = "SuccessCriteriaMet"
-_FINAL: Final = {_FAILING: "Failed", _SUCCEEDING: "Complete"}
 
 
 class Jobs:
@@ -104,38 +111,31 @@ class Jobs:
 
     def _step(self, job: Job, tally: Tally) -> None:
         now, children = self._loop.now, self._shop.family.of(job)
-        status = job.status
-        if status.start_time is None and not job.spec.suspend:
-            status = replace(status, start_time=rfc3339(now))
         count = tally.count(job, now)
-        status = _counted(job, status, tally, count)
-        verdict = _verdict(job, status, tally, count, children, now)
-        if verdict is None:
+        status = counted(job, started(job, now), tally, count)
+        why = verdict(job, status, tally, count, children, now)
+        if why is None:
             active = self._manage(job, status, tally, children)
-            if _is_complete(job, status, active):
-                verdict = Condition(
-                    _SUCCEEDING, "True", "CompletionsReached", "Reached expected number of succeeded pods"
-                )
+            if is_complete(job, status, active):
+                why = Condition(SUCCEEDING, "True", "CompletionsReached", "Reached expected number of succeeded pods")
             else:
-                status = _suspended(job, status, now)
+                status = suspended(job, status, now)
         else:
             delete_all(self._shop, list(children.active.values()))
             active = 0
         children = self._shop.family.of(job)
         status = replace(status, active=active, ready=len(children.ready), terminating=len(children.leaving))
-        if verdict is not None:
-            status = _ended(status, verdict, over=not children.leaving and not tally.waits, now=now)
+        if why is not None:
+            status = ended(status, why, over=not children.leaving and not tally.waits, now=now)
         if status != job.status:
             self._store.put(replace(job, status=status))
         self._wake(job, status)
 
     def _wake(self, job: Job, status: JobStatus) -> None:
         """Come back when the job has run for too long."""
-        limit = job.spec.active_deadline_seconds
-        if limit is not None and status.start_time and not job.spec.suspend:
-            due = millis(status.start_time) + limit * SECOND
-            if due > self._loop.now:
-                self.queue.add(key_of(job), after=due - self._loop.now)
+        due = deadline(job, status)
+        if due is not None and due > self._loop.now:
+            self.queue.add(key_of(job), after=due - self._loop.now)
 
     # Pods
 
@@ -144,7 +144,7 @@ class Jobs:
         active = list(children.active.values())
         if job.spec.suspend:
             return len(active) - self._drop(tally, self._surplus(job, active, len(active)))
-        want = _wanted(job, status, len(active))
+        want = wanted(job, status, len(active))
         if len(active) > want:
             return len(active) - self._drop(tally, self._surplus(job, active, len(active) - want)[:BURST])
         if self._has_stray(job, active):
@@ -215,110 +215,6 @@ class Jobs:
         labels = {f"{prefix}controller-uid": uid, f"{prefix}job-name": name, "controller-uid": uid, "job-name": name}
         adapt = _with_index_variable if job.spec.completion_mode == policy.INDEXED else None
         return self._shop.mold(job, job.spec.template, labels=labels, adapt=adapt)
-
-
-def finished(job: Job) -> Millis | None:
-    """When a job ended, well or badly; None while it has not."""
-    for condition in job.status.conditions:
-        if condition.type in ("Complete", "Failed") and condition.status == "True":
-            return millis(condition.last_transition_time or rfc3339(0))
-    return None
-
-
-# Status
-
-
-def _counted(job: Job, status: JobStatus, tally: Tally, count: Count) -> JobStatus:
-    done = status.succeeded + count.succeeded
-    if job.spec.completion_mode == policy.INDEXED:
-        in_range = range(job.spec.completions or 0)
-        tally.done = frozenset(index for index in tally.done if index in in_range)
-        done = len(tally.done)
-        status = replace(status, completed_indexes=indexes.render(tally.done))
-        if job.spec.backoff_limit_per_index is not None:
-            status = replace(status, failed_indexes=indexes.render(tally.failed - tally.done))
-    return replace(status, succeeded=done, failed=status.failed + count.failed)
-
-
-def _verdict(
-    job: Job, status: JobStatus, tally: Tally, count: Count, children: Children, now: Millis
-) -> Condition | None:
-    """Why the job ends; None while it goes on. A verdict once written stands."""
-    spec = job.spec
-    for condition in status.conditions:
-        if condition.type in _FINAL and condition.status == "True":
-            return condition
-    if count.message:
-        return _failing("PodFailurePolicy", count.message)
-    if status.failed > policy.backoff_limit(spec) or policy.restarted_too_often(spec, children.active.values()):
-        return _failing("BackoffLimitExceeded", "Job has reached the specified backoff limit")
-    limit = spec.active_deadline_seconds
-    if (
-        limit is not None
-        and status.start_time
-        and not spec.suspend
-        and millis(status.start_time) + limit * SECOND <= now
-    ):
-        return _failing("DeadlineExceeded", "Job was active longer than specified deadline")
-    if spec.completion_mode == policy.INDEXED:
-        return _index_verdict(job, tally)
-    return None
-
-
-def _index_verdict(job: Job, tally: Tally) -> Condition | None:
-    spec, failed = job.spec, len(tally.failed - tally.done)
-    if spec.backoff_limit_per_index is not None:
-        if spec.max_failed_indexes is not None and failed > spec.max_failed_indexes:
-            return _failing(
-                "MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes"
-            )
-        if failed and failed + len(tally.done) >= (spec.completions or 0):
-            return _failing("FailedIndexes", "Job has failed indexes")
-    if policy.succeeded(job, tally.done):
-        return Condition(_SUCCEEDING, "True", "SuccessPolicy", "Matched rules of the success policy")
-    return None
-
-
-def _failing(reason: str, message: str) -> Condition:
-    return Condition(_FAILING, "True", reason, message)
-
-
-def _ended(status: JobStatus, verdict: Condition, *, over: bool, now: Millis) -> JobStatus:
-    """The status with the verdict, and with the end itself once no pod is left to wait for."""
-    conditions = with_condition(status.conditions, verdict, now)
-    if over:
-        end = Condition(_FINAL[verdict.type], "True", verdict.reason, verdict.message)
-        conditions = with_condition(conditions, end, now)
-        if end.type == "Complete":
-            status = replace(status, completion_time=rfc3339(now))
-    return replace(status, conditions=conditions)
-
-
-def _suspended(job: Job, status: JobStatus, now: Millis) -> JobStatus:
-    """The status with the condition Suspended; a job that resumes starts its time anew."""
-    was = status_of(status.conditions, "Suspended") == "True"
-    if job.spec.suspend and not was:
-        said = Condition("Suspended", "True", "JobSuspended", "Job suspended")
-        return replace(status, conditions=with_condition(status.conditions, said, now))
-    if was and not job.spec.suspend:
-        said = Condition("Suspended", "False", "JobResumed", "Job resumed")
-        conditions = with_condition(status.conditions, said, now)
-        return replace(status, conditions=conditions, start_time=rfc3339(now))
-    return status
-
-
-def _is_complete(job: Job, status: JobStatus, active: int) -> bool:
-    """Whether enough pods have succeeded; a work queue is done when one has and none runs any more."""
-    total = policy.completions(job.spec)
-    return not active and (status.succeeded > 0 if total is None else status.succeeded >= total)
-
-
-def _wanted(job: Job, status: JobStatus, active: int) -> int:
-    """How many pods shall be active."""
-    total, at_once = policy.completions(job.spec), policy.parallelism(job.spec)
-    if total is None:
-        return active if status.succeeded else at_once
-    return max(0, min(total - status.succeeded, at_once))
 
 
 # Indexed pods

@@ -71,13 +71,17 @@ def old_sizes(deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]
     """What old ReplicaSets shrink to while the newest one comes up; those that stay are left out.
 
     Rules: first goes what is not available anyway, oldest ReplicaSet first, as far as the new pods that are not
-    available yet leave room; then available pods, down to the least that has to be available.
+    available yet leave room; then available pods, down to the least that has to be available. A ReplicaSet that counts
+    more pods as available than it shall have is about to delete some: nothing shrinks before it has.
     """
+    old = active(old)
+    if any(one.status.available_replicas > wanted(one) for one in old):
+        return {}
     least = replicas(deployment) - fenceposts(deployment)[1]
     room = total((*old, new)) - least - (wanted(new) - new.status.available_replicas)
     if room <= 0:
         return {}
-    by_age = sorted(active(old), key=_age)
+    by_age = sorted(old, key=_age)
     sizes = {one.name: wanted(one) for one in by_age}
     for one in by_age:
         gone = max(0, min(room, sizes[one.name] - one.status.available_replicas))
