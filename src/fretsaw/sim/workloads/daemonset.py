@@ -48,6 +48,8 @@ class Daemons:
         """By node, but for nodes that the set has nothing to do with."""
         self.pods: dict[str, dict[str, Pod]] = {}
         """By node and key."""
+        self.old: dict[str, None] = {}
+        """Pods of earlier templates, by key."""
         self.dirty: dict[str, None] = {}
         """Nodes to look at in the next sync."""
         self.later: dict[str, Millis] = {}
@@ -67,7 +69,20 @@ class Daemons:
             here[pod.key] = pod
         if not here:
             del self.pods[node]
+        if gone or revision_of(pod) == self.revision:
+            self.old.pop(pod.key, None)
+        else:
+            self.old[pod.key] = None
         self.dirty[node] = None
+
+    def learn(self, found: DaemonSet, nodes: Iterable[str]) -> None:
+        """Take the set's spec in: every node is looked at anew."""
+        self.spec = found.spec
+        self.template = tolerant(found.spec.template.spec)
+        self.revision = template_hash(found.spec.template)
+        everywhere = [pod for here in self.pods.values() for pod in here.values()]
+        self.old = {pod.key: None for pod in everywhere if revision_of(pod) != self.revision}
+        self.dirty |= dict.fromkeys((*nodes, *self.pods))
 
     def figure(self, node: str, now: _Figures) -> None:
         """Count a node anew."""
@@ -134,7 +149,10 @@ class DaemonSets:
             return
         daemons, now = self._daemons[key], self._loop.now
         if daemons.spec is not found.spec:
-            self._learn(found, daemons)
+            before = daemons.revision
+            daemons.learn(found, self._store.all("Node"))
+            if before and before != daemons.revision:
+                self._shop.forget(found, (before,))
         for node in [node for node, when in daemons.later.items() if when <= now]:
             daemons.dirty[node] = None
         dirty = list(daemons.dirty)
@@ -150,16 +168,6 @@ class DaemonSets:
         self._write(found, daemons)
         if daemons.later:
             self.queue.add(key, after=max(0, min(daemons.later.values()) - now))
-
-    def _learn(self, found: DaemonSet, daemons: Daemons) -> None:
-        """Take the set's spec in: every node is looked at anew."""
-        if daemons.revision and daemons.revision != template_hash(found.spec.template):
-            self._shop.forget(found, (daemons.revision,))
-        daemons.spec = found.spec
-        daemons.template = tolerant(found.spec.template.spec)
-        daemons.revision = template_hash(found.spec.template)
-        for node in (*self._store.all("Node"), *daemons.pods):
-            daemons.dirty[node] = None
 
     def _judge(self, daemons: Daemons, name: str) -> None:
         node = self._store.get("Node", name)
@@ -232,11 +240,9 @@ class DaemonSets:
 
     def _update(self, found: DaemonSet, daemons: Daemons) -> None:
         """Replace pods of earlier templates, if there are any."""
-        if found.spec.update_strategy.type == "OnDelete":
+        if found.spec.update_strategy.type == "OnDelete" or not daemons.old:
             return
         here = [(node, list(daemons.pods.get(node, {}).values())) for node in daemons.verdicts]
-        if all(revision_of(pod) == daemons.revision for _, pods in here for pod in pods):
-            return
         nodes = sum(known.run for known in daemons.verdicts.values())
         steps = replaced(found, daemons.revision, here, nodes, self._loop.now)
         for pod in steps.delete:
