@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fretsaw.api.catalog import Catalog, InstanceType, Offering
 from fretsaw.engine.options import Options
 from fretsaw.engine.settings import Settings
 from fretsaw.errors import UserError
@@ -169,6 +170,7 @@ PROBLEMS = [
     ("faults: [{at: 1d, for: 2h, repeat: 1h, out: {}}]", "faults[0].repeat: must be longer than for"),
     ("faults: [{at: 1d, repeat: 1h, out: {}}]", "faults[0].repeat: out without for never ends"),
     ("faults: [{at: 1d, xid: {code: 79, pools: gpus}}]", 'faults[0].xid.pools: no such NodePool: "gpus" (did you mean gpu?)'),
+    ("faults: [{at: 1d, neverRegisters: {count: 1}}]", "faults[0].neverRegisters.count: nodes that have yet to start are not known by it (give pools, types, zones, capacityTypes or share)"),
     ("faults: [{at: 1d, drift: al2033}]", 'faults[0].drift.nodeClass: no such EC2NodeClass: "al2033" (did you mean al2023?)'),
     ("faults: [{at: 1d, drift: {nodeClass: al2023, reason: AmiDrift}}]", 'faults[0].drift.reason: not a known value: "AmiDrift" (did you mean AMIDrift?)'),
     ("faults: [{at: 1d, slowPulls: 1}]", "faults[0].slowPulls: out of bounds: 1 (more than 1)"),
@@ -261,6 +263,27 @@ def test_behaviors_may_be_of_what_arrives_is_replayed_or_made_by_controllers(tmp
     replays = reading.usable().work[-1]
     assert isinstance(replays, Replays)
     assert replays.trace.runs is None
+
+
+def test_types_and_zones_that_the_catalog_lacks_are_told_once_it_is_known() -> None:
+    reading = scenario(
+        """
+        cloud:
+          stock: [{types: [g5.*, g9.*], zones: us-east-1a, count: 3}]
+          reservations: [{id: cr-1, type: g5.xlarg, zone: us-east-1a, count: 1}]
+        faults: [{at: 1h, out: {types: g5.xlarge, zones: us-east-1x}}, {at: 1h, reclaim: {types: p5.*}}]
+        expect: [a node  of type p4d.* is used, a node of type g5.* is used]
+        """
+    )
+    assert reading.errors == ()
+    catalog = Catalog([InstanceType("g5.xlarge", {}, offerings=[Offering("us-east-1a", "spot", 1.0)])])
+    assert [str(problem).partition(" scenario/small ")[2] for problem in reading.against(catalog)] == [
+        'cloud.stock[0].types: the catalog has no such instance type: "g9.*"',
+        'cloud.reservations[0].type: the catalog has no such instance type: "g5.xlarg" (did you mean g5.xlarge?)',
+        'faults[0].out.zones: the catalog has no such zone: "us-east-1x" (did you mean us-east-1a?)',
+        'faults[1].reclaim.types: the catalog has no such instance type: "p5.*"',
+        'expect[0]: the catalog has no such instance type: "p4d.*"',
+    ]
 
 
 def test_a_spread_in_the_file_is_a_spread() -> None:

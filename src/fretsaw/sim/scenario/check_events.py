@@ -15,6 +15,8 @@ from fretsaw.sim.scenario.units import BadText
 _TARGETS: Final = (
     "gpu_never_registers", "gpu_missing", "xid", "slow_pulls", "never_registers", "not_ready", "reclaim", "interrupt",
 )  # fmt: skip
+_AT_START: Final = ("gpu_never_registers", "gpu_missing", "slow_pulls", "never_registers")
+"""Faults that hit the nodes that start while they hold."""
 
 
 # Faults
@@ -48,8 +50,18 @@ def _fault(context: Context, fault: Fault) -> None:
         context.report(context.path(fault, "repeat"), f"{fault.kind} without for never ends")
     for name in _TARGETS:
         _target(context, getattr(fault, name))
+    for name in _AT_START:
+        _at_start(context, getattr(fault, name))
     _where(context, fault.out)
     _objects(context, fault)
+
+
+def _at_start(context: Context, target: Target | None) -> None:
+    """What hits nodes as they start cannot be about nodes that are there already."""
+    for field in ("nodes", "count"):
+        if target is not None and getattr(target, field) is not None:
+            right = "give pools, types, zones, capacityTypes or share"
+            context.report(context.path(target, field), "nodes that have yet to start are not known by it", right=right)
 
 
 def _target(context: Context, target: Target | None) -> None:

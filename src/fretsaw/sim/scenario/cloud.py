@@ -261,8 +261,8 @@ class StartupTaint(Part, frozen=True, kw_only=True):
 
     key: str
     """The taint's key."""
-    after: Spreads
-    """How long after registration it is removed."""
+    after: Spreads | None = None
+    """How long after Ready it is removed; without it, never."""
 
 
 class NodeFailures(Part, frozen=True, kw_only=True):

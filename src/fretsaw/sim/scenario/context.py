@@ -20,6 +20,12 @@ class Page(Document):
 
     __slots__ = ()
 
+    def told(self, decoder: Decoder) -> tuple[Located, ...]:
+        """The problems that were found since the last time, with their lines."""
+        self.problems = tuple(decoder.problems)
+        decoder.problems.clear()
+        return self.located()
+
     def inside(self, raw: Any, steps: tuple[str | int, ...]) -> Document:
         """An object that stands in it."""
         document = Document(self.file, raw, self._chunk, 0, steps)
@@ -50,6 +56,10 @@ class Context:
         """A problem of the scenario."""
         shown = seen(what) if what != "" else ""
         self._decoder.problems.append(Problem(path, message, severity, "rule", shown, right))
+
+    def told(self) -> tuple[Located, ...]:
+        """The problems of the scenario itself that were found since the last time."""
+        return self._page.told(self._decoder)
 
     def is_wrong(self, part: Any) -> bool:
         """Whether a part has problems already."""

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from fretsaw.api import admission, yamltext
+from fretsaw.api.catalog import Catalog
 from fretsaw.api.document import Located
 from fretsaw.api.manifest import Manifests, load
 from fretsaw.api.meta import Object
 from fretsaw.api.problem import Problem
 from fretsaw.api.yamltext import Chunk, TextError
 from fretsaw.errors import UserError
-from fretsaw.sim.scenario import check_events, check_work
+from fretsaw.sim.scenario import check_catalog, check_events, check_work
 from fretsaw.sim.scenario.context import Context, Page
 from fretsaw.sim.scenario.decode import Decoder
 from fretsaw.sim.scenario.expect import Expectation
@@ -38,6 +39,8 @@ class Reading:
         """What the fault of a number applies."""
         self.expectations: tuple[Expectation, ...] = ()
         self.problems: tuple[Located, ...] = ()
+        self.context: Context | None = None
+        """What later checks need."""
 
     @property
     def errors(self) -> tuple[Located, ...]:
@@ -48,6 +51,13 @@ class Reading:
     def objects(self) -> Iterator[Object]:
         """The typed objects of the cluster, those of kinds that are not read left out."""
         return (document.obj for document in self.manifests.documents if document.obj is not None)
+
+    def against(self, catalog: Catalog) -> tuple[Located, ...]:
+        """What the scenario says of instance types and zones that a catalog lacks."""
+        if self.context is None:
+            return ()
+        check_catalog.check(self.context, catalog, self.expectations)
+        return self.context.told()
 
     def usable(self) -> Scenario:
         """The scenario. Raises UserError with all its errors."""
@@ -111,8 +121,7 @@ def _scenario(
     if isinstance(scenario, Scenario):
         reading.scenario = scenario
         elsewhere = _references(reading, scenario, decoder, page)
-    page.problems = tuple(decoder.problems)
-    own = sorted(page.located(), key=lambda located: located.line)
+    own = sorted(page.told(decoder), key=lambda located: located.line)
     reading.problems = (*own, *elsewhere)
     return reading
 
@@ -120,7 +129,7 @@ def _scenario(
 def _references(reading: Reading, scenario: Scenario, decoder: Decoder, page: Page) -> list[Located]:
     """Fills the reading; the problems that are not the scenario's own."""
     known = Known(())
-    context = Context(scenario, reading.folder, decoder, known, page)
+    context = reading.context = Context(scenario, reading.folder, decoder, known, page)
     reading.manifests = _manifests(context, page)
     for document in reading.manifests.documents:
         if document.obj is not None:
