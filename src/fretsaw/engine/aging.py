@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from fretsaw.api.labels import NODEPOOL
 from fretsaw.api.resources import units
-from fretsaw.api.times import MINUTE, SECOND, Millis, millis, rfc3339
+from fretsaw.api.times import HOUR, MINUTE, SECOND, Millis, millis, rfc3339
 from fretsaw.engine.joining import report_registration
 from fretsaw.engine.sight import DEADLINE, Sight, spans
 
@@ -25,8 +25,9 @@ LEAST_CAPACITY = 90
 """Per cent of the expected capacity below which a node is no longer what was bought."""
 POD_EVENTS: Millis = 10 * SECOND
 """Pod events that follow one another sooner than this count as one."""
-DRIFT_AGAIN: Millis = 5 * MINUTE
-"""Time between two looks for drift when nothing changes."""
+GROWN_UP: Millis = 1 * HOUR
+"""From this age on a claim is held against the catalog. What else can make it drift comes with an event: a change of
+its pool, its catalog or what the provider says, so that nobody has to look every few minutes."""
 
 _TOLD = {
     "spot_interrupted": ("Warning", "SpotInterrupted", "Spot interruption warning was triggered"),
@@ -128,7 +129,6 @@ def compare(sight: Sight) -> None:
     else:
         sight.mark("ConsistentStateFound", "True")
     sight.check("consistency")
-    sight.wake_at(sight.now + CONSISTENCY)
 
 
 def hear_pods(sight: Sight) -> None:
@@ -170,8 +170,9 @@ def drift(sight: Sight, reason: str) -> None:
         sight.clear("Drifted")
     else:
         sight.mark("Drifted", "True", reason, reason)
-    if sight.status("Launched") == "True":
-        sight.wake_at(sight.now + DRIFT_AGAIN)
+    grown_up = sight.since("Launched") + GROWN_UP
+    if sight.status("Launched") == "True" and sight.now <= grown_up:
+        sight.wake_at(grown_up + 1)
 
 
 def _announce(sight: Sight, type_: str, reason: str, message: str) -> None:

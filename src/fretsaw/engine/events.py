@@ -197,9 +197,10 @@ class MethodCut(Event, frozen=True):
 
 
 class Looked(Event, frozen=True):
-    """The disruption loop has run through its methods."""
+    """The disruption loop has run through its methods. quiet: until when it would find nothing but for a change."""
 
     at: Millis
+    quiet: Millis = 0
 
 
 class Registered(Event, frozen=True):

@@ -33,9 +33,12 @@ from fretsaw.engine.volumes import Storage
 class Ground:
     """All places of a cluster. It changes nothing but memories of answers already given."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, before: Ground | None = None) -> None:
-        """before: the ground of an earlier state, for what is still the same."""
-        self.supply: Supply = _supply(cluster, settings, before)
+    def __init__(
+        self, cluster: Cluster, settings: Settings, before: Ground | None = None, supply: Supply | None = None
+    ) -> None:
+        """before: the ground of an earlier state, for what is still the same. supply: the cluster's, where the caller
+        has it."""
+        self.supply: Supply = supply or Supply(cluster, settings)
         self.storage = Storage.of(cluster.claims, cluster.volumes, cluster.storage_classes)
         same = before is not None and before.supply is self.supply and before.storage == self.storage
         self.memory: _Memory = before.memory if before is not None and same else _Memory()
@@ -169,12 +172,6 @@ class _Memory:
         """By identity; the values keep the objects, so that no other object can get their number."""
         self.molds: dict[MoldKey, Mold] = {}
         self.requirements: dict[Requirements, Requirements] = {}
-
-
-def _supply(cluster: Cluster, settings: Settings, before: Ground | None) -> Supply:
-    if before is None:
-        return Supply(cluster, settings)
-    return before.supply if before.supply.serves(cluster, settings) else Supply(cluster, settings, before.supply)
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -24,7 +24,8 @@ from fretsaw.engine.prepare import Prepared
 from fretsaw.engine.settings import Settings
 from fretsaw.engine.shape import Kind
 from fretsaw.engine.state import ClusterState
-from fretsaw.engine.universe import Bits
+from fretsaw.engine.supply import Supply
+from fretsaw.engine.universe import Bits, Universe
 from fretsaw.engine.why import refusals
 
 REPACKED = 2
@@ -72,6 +73,8 @@ class Passes:
         self._revision = -1
         self._cluster: Cluster | None = None
         self._ground: Ground | None = None
+        self._supply: Supply | None = None
+        self._supply_version = -1
 
     def provision(self, state: ClusterState, now: Millis) -> Pass:
         """Places for the pods that wait, and for those on machines that go."""
@@ -105,10 +108,22 @@ class Passes:
         """The places of the cluster as it is."""
         return self._at(state, now)[1]
 
+    def universe(self, state: ClusterState, pool: str) -> Universe | None:
+        """What a pool can launch; None where it is not known. Does not look at the nodes."""
+        if self._supply is None or self._supply_version != state.supply_version:
+            ground = self._ground
+            before = self._supply or (ground.supply if ground is not None else None)
+            cluster = cluster_of(state)
+            same = before is not None and before.serves(cluster, self.settings)
+            self._supply = before if before is not None and same else Supply(cluster, self.settings, before)
+            self._supply_version = state.supply_version
+        return self._supply.universes.get(pool)
+
     def _at(self, state: ClusterState, now: Millis) -> tuple[Cluster, Ground]:
         if self._cluster is None or self._ground is None or self._revision != state.revision:
             self._cluster = cluster_of(state)
-            self._ground = Ground(self._cluster, self.settings, self._ground)
+            self.universe(state, "")
+            self._ground = Ground(self._cluster, self.settings, self._ground, self._supply)
             self._revision = state.revision
         if self._cluster.now != now:
             self._cluster = msgspec.structs.replace(self._cluster, now=now)

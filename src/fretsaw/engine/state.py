@@ -18,6 +18,7 @@ from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.api.nodeclass import EC2NodeClass
 from fretsaw.api.nodepool import NodePool
 from fretsaw.api.pod import Pod
+from fretsaw.api.policy import PodDisruptionBudget
 from fretsaw.api.times import Millis
 from fretsaw.engine import events as e
 from fretsaw.engine.machines import Machine
@@ -70,6 +71,10 @@ class ClusterState:
         self.unseen_pools: tuple[str, ...] = ()
         self.looked: Millis = 0
         """When the disruption loop last ran."""
+        self.quiet_until: Millis = 0
+        self.standing = 0
+        """Counts like `version`, and what protects pods and nodes as well: without a change no look finds more."""
+        self.looked_standing = -1
         self.health: dict[str, deque[bool]] = {}
         self.launching: dict[str, e.InstanceCreated | e.LaunchRefused] = {}
         """What the cloud answered for a claim, until the claim says so itself."""
@@ -90,6 +95,8 @@ class ClusterState:
         self.evictions: dict[str, e.EvictionAnswered] = {}
         """The last answer of the eviction API by pod."""
         self.version = 0
+        self.supply_version = 0
+        """Counts what can change what pools launch, or the daemons that come with their nodes."""
         self.revision = 0
         """Counts everything that a scheduling pass could see."""
         self._machines: dict[str, Machine] = {}
@@ -169,6 +176,7 @@ class ClusterState:
     def apply(self, event: e.Event) -> None:
         """Take note of what happened."""
         self.revision += isinstance(event, _SEEN_BY_PASSES)
+        self.supply_version += isinstance(event, e.CatalogRead | e.OfferingsOut)
         match event:
             case e.Changed(obj):
                 self._set(obj)
@@ -231,8 +239,8 @@ class ClusterState:
                 self.idle[method] = version
             case e.MethodCut(pools):
                 self.unseen_pools = pools
-            case e.Looked(at):
-                self.looked = at
+            case e.Looked(at, quiet):
+                self.looked, self.quiet_until, self.looked_standing = at, quiet, self.standing
             case e.Registered(pool, well):
                 self.health.setdefault(pool, deque(maxlen=HISTORY)).append(well)
             case e.HealthForgotten(pool, healthy):
@@ -286,10 +294,12 @@ class ClusterState:
     def _moved(self, really: bool = True) -> None:
         """Another disruption may be possible now."""
         self.version += really
+        self.standing += really
 
     def _set(self, obj: Object) -> None:
         kind, key = type(obj).__name__, key_of(obj)
         old = self.objects[kind].get(key)
+        self.supply_version += _changes_supply(kind, old, obj)
         self.objects[kind][key] = obj
         match obj:
             case Pod():
@@ -305,11 +315,19 @@ class ClusterState:
                 self._moved(old is None)
             case VolumeAttachment():
                 self.touched.add(self._name_of_node(obj.spec.node_name))
+            case PodDisruptionBudget():
+                self._moved(old is None)
+                before = old.status.disruptions_allowed if old is not None else None
+                changed = old is not None and (
+                    old.spec != obj.spec or bool(before) != bool(obj.status.disruptions_allowed)
+                )
+                self.standing += changed
             case _:
                 self._moved(old is None)
 
     def _remove(self, kind: str, key: str) -> None:
         old = self.objects[kind].pop(key, None)
+        self.supply_version += _changes_supply(kind, old, None)
         match old:
             case None:
                 return
@@ -399,6 +417,10 @@ class ClusterState:
             == (node.metadata.labels, node.spec, node.metadata.deletion_timestamp, node.status.allocatable)
         )
         self._moved(not same)
+        if old is not None and (
+            old.metadata.annotations != node.metadata.annotations or _is_ready(old) != _is_ready(node)
+        ):
+            self.standing += 1
 
     def _set_claim(self, old: NodeClaim | None, claim: NodeClaim) -> None:
         name = claim.metadata.name
@@ -481,6 +503,25 @@ class ClusterState:
         return (found[key] for key in sorted(found))
 
 
-def _truths(claim: NodeClaim) -> list[tuple[str, str]]:
-    """The claim's conditions without their times and texts."""
+def _changes_supply(kind: str, old: Any, new: Any) -> bool:
+    """Whether a change of an object can change what pools launch. A pool's status counts only for being ready."""
+    if kind == "NodePool":
+        return old is None or new is None or old.spec != new.spec or _truths(old) != _truths(new)
+    if kind == "Pod":
+        owners = (new or old).metadata.owner_references if (new or old) is not None else ()
+        spec_is_new = old is None or new is None or old.spec is not new.spec
+        return spec_is_new and any(owner.kind == "DaemonSet" for owner in owners)
+    return kind in ("NodeOverlay", "DaemonSet")
+
+
+def _allows(budget: PodDisruptionBudget) -> bool:
+    return bool(budget.status.disruptions_allowed)
+
+
+def _is_ready(obj: Pod | Node) -> bool:
+    return any(c.type == "Ready" and c.status == "True" for c in obj.status.conditions)
+
+
+def _truths(claim: NodeClaim | NodePool) -> list[tuple[str, str]]:
+    """The object's conditions without their times and texts."""
     return [(c.type, c.status) for c in claim.status.conditions]

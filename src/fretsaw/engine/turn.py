@@ -116,7 +116,7 @@ class Engine:
         found = verdict(
             claim,
             pool,
-            self.passes.ground(state, now).supply.universes.get(machine.pool),
+            self.passes.universe(state, machine.pool),
             now,
             looked_up=state.checked.get((LOOKED_UP, machine.name)),
             provider=state.drifted.get(machine.name, ""),
@@ -158,4 +158,3 @@ class _Gathering:
         """Take the next turn then, or sooner."""
         if when is not None and when != NEVER:
             self.wake = when if self.wake is None else min(self.wake, when)
-

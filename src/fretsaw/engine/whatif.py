@@ -28,20 +28,15 @@ class Asked:
         self._settling: frozenset[str] | None = None
 
     def __call__(self, without: frozenset[str], *, consolidating: bool = True) -> Outcome:
-        """Where the pods of these machines would go; see `WhatIf`.
-
-        Several new nodes are looked for once more by the cost packer, where the settings have one.
-        """
+        """Where the pods of these machines would go; see `WhatIf`."""
         moving = [pod for name in sorted(without) for pod in self._moving(name)]
         closed = self._closed() if consolidating else frozenset()
         answer = self._pass(without, moving, closed, "first-fit")
-        if len(answer.nodes) > 1 and self._passes.settings.packing == "cost":
-            answer = self._pass(without, moving, closed, "cost")
         return self._outcome(answer, {pod.key for pod in moving})
 
     def universe(self, pool: str) -> Universe | None:
         """What a pool can launch; None where it is not known."""
-        return self._passes.ground(self._state, self._now).supply.universes.get(pool)
+        return self._passes.universe(self._state, pool)
 
     def _moving(self, name: str) -> Iterator[Pod]:
         pods = self._state.machines[name].pods

@@ -6,6 +6,7 @@ Source: Karpenter v1.14 pkg/controllers/nodeclaim/disruption drift.go.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ from fretsaw.api.catalog import InstanceType, Offering
 from fretsaw.api.labels import CAPACITY_TYPE, INSTANCE_TYPE, ZONE, normalize
 from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.api.nodepool import NodePool
+from fretsaw.api.selection import NodeSelectorRequirement
 from fretsaw.api.times import HOUR, MINUTE, Millis, millis
 from fretsaw.engine.pool_hash import HASH, HASH_VERSION
 from fretsaw.engine.requirement import Requirement
@@ -76,10 +78,13 @@ def hash_differs(claim: NodeClaim, pool: NodePool) -> bool:
 
 def requirements_differ(claim: NodeClaim, pool: NodePool) -> bool:
     """Whether the claim's labels no longer meet the pool's requirements; a label that is missing meets only absence."""
-    asked = Requirements(
-        Requirement.of(normalize(r.key), r.operator, r.values) for r in pool.spec.template.spec.requirements
-    )
-    return Requirements.of_labels(claim.metadata.labels).conflict(asked) is not None
+    return _differ(tuple(sorted(claim.metadata.labels.items())), pool.spec.template.spec.requirements)
+
+
+@lru_cache(maxsize=4096)
+def _differ(labels: tuple[tuple[str, str], ...], requirements: tuple[NodeSelectorRequirement, ...]) -> bool:
+    asked = Requirements(Requirement.of(normalize(r.key), r.operator, r.values) for r in requirements)
+    return Requirements.of_labels(dict(labels)).conflict(asked) is not None
 
 
 def is_offered(claim: NodeClaim, universe: Universe) -> bool:

@@ -72,6 +72,8 @@ class _Look:
         self.memory = Memory(state, now)
         self.steps = Steps()
         self.wake: Millis | None = None
+        self.cut = False
+        """Whether a method ran out of time, so that there may be something that it has not found."""
 
     def run(self) -> None:
         """Go through the parts; each says when it wants to be looked at again."""
@@ -82,6 +84,9 @@ class _Look:
         due = self.state.looked + self.options.disruption_poll if self.state.looked else self.now
         if proposed is not None:
             self._ripen(proposed)
+        elif self.state.standing == self.state.looked_standing and self.now < self.state.quiet_until:
+            # The last look found nothing, and nothing has changed since that could make another one find more.
+            self._wake_at(self.state.quiet_until)
         elif self.now < due:
             self._wake_at(due)
         elif self.state.unlaunched:
@@ -196,6 +201,7 @@ class _Look:
         tight = room.text()
         self._tell_blocked(room, method)
         found = self._graceful(method, candidates, room)
+        self.cut = self.cut or found.cut
         if not found.moves and not found.cut:
             self.steps += Steps(notes=self.memory.nothing(method, tight if found.held_back else ""))
         return found
@@ -271,18 +277,11 @@ class _Look:
         self._wake_at(self.now)
 
     def _looked(self) -> None:
-        """Nothing was found: wait for the next poll, or as long as nothing can have changed."""
-        self.steps += Steps(notes=(e.Looked(self.now),))
+        """Nothing was found: wait for as long as nothing can have changed, the next poll at least."""
         poll = self.now + self.options.disruption_poll
-        quiet = not self.steps.actions and self._all_idle()
-        self._wake_at(max(poll, next_time(self.state, self.now)) if quiet else poll)
-
-    def _all_idle(self) -> bool:
-        """Whether all graceful methods were known to find nothing when this look began, and nothing has drifted."""
-        graceful: tuple[Method, ...] = ("emptiness", "multi", "single")
-        if not all(self.memory.is_idle(method, self.room(method)) for method in graceful):
-            return False
-        return not any(m.is_true("Drifted") for m in self.state.machines.values())
+        quiet = self.now if self.steps.actions or self.cut else next_time(self.state, self.now)
+        self.steps += Steps(notes=(e.Looked(self.now, quiet),))
+        self._wake_at(max(poll, quiet))
 
     def _wake_at(self, when: Millis) -> None:
         self.wake = when if self.wake is None else min(when, self.wake)

@@ -11,7 +11,7 @@ Source: Karpenter v1.14 pkg/controllers/disruption consolidation.go (IsConsolida
 
 from __future__ import annotations
 
-from fretsaw.api.times import MINUTE, Millis
+from fretsaw.api.times import HOUR, Millis
 from fretsaw.engine import events as e
 from fretsaw.engine.disruption.budgets import Room, next_change
 from fretsaw.engine.disruption.candidates import Survey
@@ -19,8 +19,11 @@ from fretsaw.engine.disruption.moves import Method
 from fretsaw.engine.pdbs import is_active, protected_until
 from fretsaw.engine.state import ClusterState
 
-VALID: Millis = 5 * MINUTE
-"""After that long a method looks again even if nothing has changed."""
+VALID: Millis = 1 * HOUR
+"""After that long a method looks again even if nothing has changed.
+
+Differs: the peer does so after five minutes. The same state gives the same answer here, so that looking again only
+guards against a change that was overlooked."""
 IDLE = "idle"
 UNTIL = "idle until"
 
@@ -55,13 +58,8 @@ class Memory:
     def nobody(self, method: Method, survey: Survey) -> tuple[e.Event, ...]:
         """Note that there was no candidate."""
         notes = self._note(_nobody(method), self._state.revision)
-        until = self._now + VALID
-        for machine in survey.state.machines.values():
-            for pod in machine.pods:
-                if pod.metadata.annotations and is_active(pod):
-                    end = protected_until(pod)
-                    if end is not None and self._now < end < until:
-                        until = end
+        ends = (end for end in _protections(survey.state) if end > self._now)
+        until = min(ends, default=self._now + VALID)
         return (*notes, e.Checked(UNTIL, method, until))
 
     def _note(self, key: str, version: int) -> tuple[e.Event, ...]:
@@ -83,4 +81,12 @@ def next_time(state: ClusterState, now: Millis) -> Millis:
     times += [until for (what, _), until in state.checked.items() if what == UNTIL]
     times += state.nominated.values()
     times += [change for pool in state.pools.values() if (change := next_change(pool, now)) is not None]
+    times += _protections(state)
     return min(when for when in times if when > now)
+
+
+def _protections(state: ClusterState) -> list[Millis]:
+    """When pods that say do-not-disrupt for a time may be disrupted again."""
+    pods = (pod for machine in state.machines.values() for pod in machine.pods if pod.metadata.annotations)
+    ends = (protected_until(pod) for pod in pods if is_active(pod))
+    return [end for end in ends if end is not None]
