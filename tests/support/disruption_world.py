@@ -43,11 +43,12 @@ def ago(text: str | None, now: Millis = START) -> str | None:
 
 
 def instance_type(name: str, cpu: int, price: float, spot: float | None = None, **more: Any) -> InstanceType:
-    """A type with 4 GiB a core, on sale in both zones. more: `reserved` (a price), `out` (capacity types not on sale)."""
+    """A type with 4 GiB a core, on sale in both zones. more: `reserved` (a price), `out` (capacity types not on sale),
+    `dearer` (by how much more it costs in z-b)."""
     prices = {"on-demand": price, "spot": spot, "reserved": more.get("reserved")}
     out = more.get("out", ())
     offerings = [
-        Offering(zone, capacity, float(cost), available=capacity not in out, reservation_capacity=1 if capacity == "reserved" else None)
+        Offering(zone, capacity, float(cost) + (more.get("dearer", 0.0) if zone == "z-b" else 0.0), available=capacity not in out, reservation_capacity=1 if capacity == "reserved" else None)
         for zone in ZONES
         for capacity, cost in prices.items()
         if cost is not None
@@ -107,7 +108,13 @@ def pod(name: str, given: Obj, node: str = "") -> Pod:
     annotations = {"karpenter.sh/do-not-disrupt": str(given["protect"])} if "protect" in given else {}
     annotations |= {"controller.kubernetes.io/pod-deletion-cost": str(given["cost"])} if "cost" in given else {}
     owner = given.get("owner", "ReplicaSet")
-    head: Obj = {"name": name, "namespace": "default", "labels": given.get("labels", {}), "annotations": annotations}
+    head: Obj = {
+        "name": name,
+        "namespace": "default",
+        "uid": f"uid-{name}",
+        "labels": given.get("labels", {}),
+        "annotations": annotations,
+    }
     head["ownerReferences"] = [
         {"kind": owner, "name": "o", "uid": f"o-{owner}", "apiVersion": "apps/v1", "controller": True}
     ]
