@@ -153,6 +153,7 @@ class Planned(Event, frozen=True):
     """Where a pass wants pods to go: (pod, machine). What it does not mention stays as it was."""
 
     placements: tuple[tuple[str, str], ...]
+    at: Millis
 
 
 class CommandProposed(Event, frozen=True):

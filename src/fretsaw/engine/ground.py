@@ -45,6 +45,7 @@ class Ground:
         memory = self.memory
         self.states = state_nodes(cluster.nodes, cluster.node_claims, cluster.csi_nodes, memory.states)
         self.on_node = _by_node(cluster.pods) if cluster.on_nodes is None else cluster.on_nodes
+        self.held = cluster.held
         self.leaving = tuple(s for s in self.states if s.deleting or s.machine in cluster.leaving)
         """Machines that take no more pods."""
         gone = {s.machine for s in self.leaving}
@@ -59,21 +60,25 @@ class Ground:
         self.refusing: dict[Mold, Bits] = {}
         """Places that refuse a mold as they stand, as far as they were asked."""
         self._pods: Sequence[Pod] = cluster.pods
-        self._running: list[Pod] | None = None
-        self._guards: list[Pod] | None = None
+        self._running: list[tuple[Pod, str]] | None = None
+        self._guards: list[tuple[Pod, str]] | None = None
 
     @property
-    def running(self) -> list[Pod]:
-        """The pods that have a node and have not ended, in the order of the cluster."""
+    def running(self) -> list[tuple[Pod, str]]:
+        """(pod, its node or machine) of those that have a place and have not ended, in the order of the cluster."""
         if self._running is None:
-            self._running = [p for p in self._pods if p.spec.node_name and not p.is_terminal]
+            self._running = [(p, p.spec.node_name) for p in self._pods if p.spec.node_name and not p.is_terminal]
+            names = {s.machine: s.node_name or s.machine for s in self.states}
+            self._running += [(p, names[m]) for m, pods in self.held.items() if m in names for p in pods]
         return self._running
 
     @property
-    def guards(self) -> list[Pod]:
+    def guards(self) -> list[tuple[Pod, str]]:
         """Those of them that keep others away by a required anti-affinity."""
         if self._guards is None:
-            self._guards = [p for p in self._pods if p.spec.affinity is not None and _is_guard(p)]
+            self._guards = [
+                entry for entry in self.running if entry[0].spec.affinity is not None and _is_guard(entry[0])
+            ]
         return self._guards
 
     def mold(self, key: MoldKey) -> Mold:
@@ -108,7 +113,7 @@ class Ground:
 
     def _place(self, state: StateNode, bit: Bits) -> ExistingNode:
         """The node with the room that is left on it: as it was before, where nothing about it changed."""
-        pods = self.on_node.get(state.node_name, ())
+        pods = self._pods_of(state)
         known = self.memory.places.get(state.machine)
         if known is not None and known[0] is state and (known[1] is pods or _identical(known[1], pods)):
             place = known[2]
@@ -119,6 +124,12 @@ class Ground:
             place = self._made(state, [p for p in pods if not p.is_terminal], bit)
         self.memory.places[state.machine] = (state, pods, place)
         return place
+
+    def _pods_of(self, state: StateNode) -> Sequence[Pod]:
+        """The pods on a machine, and those that have a place on it."""
+        pods = self.on_node.get(state.node_name, ()) if state.node_name else ()
+        held = self.held.get(state.machine)
+        return (*pods, *held) if held else pods
 
     def _made(self, state: StateNode, pods: Sequence[Pod], bit: Bits) -> ExistingNode:
         requirements = self.intern(Requirements.of_labels(state.labels))
@@ -192,8 +203,8 @@ def _identical(one: Sequence[object], other: Sequence[object]) -> bool:
 
 
 def _is_guard(pod: Pod) -> bool:
-    affinity = pod.spec.affinity.pod_anti_affinity if pod.spec.affinity else None
-    return bool(affinity and affinity.required) and bool(pod.spec.node_name) and not pod.is_terminal
+    affinity = pod.spec.affinity.pod_anti_affinity if pod.spec.affinity is not None else None
+    return bool(affinity and affinity.required)
 
 
 def _by_node(pods: Iterable[Pod]) -> Mapping[str, list[Pod]]:

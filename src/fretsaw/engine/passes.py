@@ -6,7 +6,7 @@ Keeps the ground between passes, so that a pass costs what changed and what it p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import msgspec
 
@@ -20,6 +20,7 @@ from fretsaw.engine.firstfit import FirstFit
 from fretsaw.engine.ground import Ground
 from fretsaw.engine.places import ExistingNode, OpenNode
 from fretsaw.engine.plan import Refusal
+from fretsaw.engine.planned import held_by_machine
 from fretsaw.engine.prepare import Prepared
 from fretsaw.engine.settings import Settings
 from fretsaw.engine.shape import Kind
@@ -66,8 +67,10 @@ class Pass(msgspec.Struct, frozen=True, eq=False):
 class Passes:
     """Makes passes, and remembers between them what did not change."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, patience: Millis = 0) -> None:
+        """patience: how long a place is kept on a machine that is ready, see `engine.planned`."""
         self.settings = settings
+        self._patience = patience
         self.simulated = msgspec.structs.replace(settings, strict_reservations=False)
         """Settings of a what-if: a pod that could use a reservation falls back rather than wait for it."""
         self._revision = -1
@@ -120,8 +123,10 @@ class Passes:
         return self._supply.universes.get(pool)
 
     def _at(self, state: ClusterState, now: Millis) -> tuple[Cluster, Ground]:
-        if self._cluster is None or self._ground is None or self._revision != state.revision:
-            self._cluster = cluster_of(state)
+        held = held_by_machine(state, now, self._patience)
+        stale = self._cluster is None or self._revision != state.revision or self._cluster.held != held
+        if stale or self._cluster is None or self._ground is None:
+            self._cluster = cluster_of(state, held)
             self.universe(state, "")
             self._ground = Ground(self._cluster, self.settings, self._ground, self._supply)
             self._revision = state.revision
@@ -145,8 +150,10 @@ def _machine(placed: FirstFit, place: ExistingNode) -> str:
     return placed.prepared.ground.target_of[place.bit].machine
 
 
-def cluster_of(state: ClusterState) -> Cluster:
-    """What a pass reads, from what is known."""
+def cluster_of(state: ClusterState, held: Mapping[str, tuple[Pod, ...]] | None = None) -> Cluster:
+    """What a pass reads, from what is known. held: pods that have a place already, by machine."""
+    held = held or {}
+    placed = {pod.key for pods in held.values() for pod in pods}
     objects = state.objects
     return Cluster(
         pools=tuple(state.pools.values()),
@@ -157,8 +164,9 @@ def cluster_of(state: ClusterState) -> Cluster:
         overlays=tuple(objects["NodeOverlay"].values()),
         buffers=tuple(objects["CapacityBuffer"].values()),
         pods=tuple(state.pods.values()),
-        waiting=tuple(state.waiting.values()),
-        on_nodes=_on_nodes(state),
+        waiting=tuple(pod for key, pod in state.waiting.items() if key not in placed),
+        held=held,
+        on_nodes=_on_nodes(state, placed),
         nodes=tuple(state.nodes.values()),
         node_claims=tuple(state.claims.values()),
         csi_nodes=tuple(objects["CSINode"].values()),
@@ -175,12 +183,12 @@ def cluster_of(state: ClusterState) -> Cluster:
     )
 
 
-def _on_nodes(state: ClusterState) -> dict[str, Sequence[Pod]]:
-    """The pods of each node; one that is nominated for a node takes its room already."""
+def _on_nodes(state: ClusterState, placed: Set[str]) -> dict[str, Sequence[Pod]]:
+    """The pods of each node; one that kube-scheduler nominated for a node takes its room already."""
     found: dict[str, Sequence[Pod]] = {m.node_name: m.pods for m in state.machines.values() if m.node is not None}
     for pod in state.waiting.values():
         node = pod.status.nominated_node_name
-        if node in found:
+        if node in found and pod.key not in placed:
             found[node] = (*found[node], pod)
     return found
 

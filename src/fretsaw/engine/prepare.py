@@ -185,18 +185,21 @@ class Prepared:
                 p.metadata.namespace or "default",
                 p.metadata.labels,
                 Wishes.of(p.spec, respect_preferences=False),
-                p.spec.node_name,
+                node,
                 bool(p.metadata.deletion_timestamp),
             )
-            for p in pods
+            for p, node in pods
             if p.key not in batch
         ]
-        self.topology.count_running(running, [self._host(s) for s in ground.states if s.node_name])
+        hosts = [self._host(s) for s in ground.states if s.node_name or s.machine in ground.held]
+        self.topology.count_running(running, hosts)
 
     def _host(self, state: StateNode) -> Host:
         bit = 0 if state.machine in self.without else self.ground.bit_of.get(state.machine, 0)
         requirements = self.ground.intern(Requirements.of_labels(state.labels))
-        return Host(state.node_name, state.hostname, state.labels, requirements, state.taints, bit, bool(bit))
+        return Host(
+            state.node_name or state.machine, state.hostname, state.labels, requirements, state.taints, bit, bool(bit)
+        )
 
     def reset(self) -> None:
         """Forget what a pass has placed, so that another can start."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import msgspec
 
@@ -18,6 +18,7 @@ from fretsaw.engine.options import Options
 from fretsaw.engine.orders import claim_of, fresh_name
 from fretsaw.engine.passes import Pass, Passes
 from fretsaw.engine.pending import is_pending
+from fretsaw.engine.planned import held, held_until
 from fretsaw.engine.state import ClusterState
 
 AGAIN: Millis = 10 * SECOND
@@ -39,14 +40,16 @@ class Step(msgspec.Struct, frozen=True):
 
 def provision(state: ClusterState, options: Options, passes: Passes, now: Millis) -> Step:
     """Open, extend or close the batch window; when it closes, order what the waiting pods need."""
-    waiting = frozenset(_triggers(state))
+    placed = {pod.key: until for pod, _, until in held(state, now, options.nomination)}
+    release = min((until for until in placed.values() if until is not None), default=None)
+    waiting = frozenset(_triggers(state, placed))
     if not waiting:
-        return Step()
+        return Step(wake=release)
     due, later = _due(state, waiting, now)
     batch = state.batch
     if batch is None:
         if not due:
-            return Step(wake=later)
+            return Step(wake=_sooner(later, release))
         opened = e.BatchOpened(now, now, due)
         return Step(notes=(opened,), wake=now + options.batch_idle)
     fresh = due - batch.pods
@@ -58,9 +61,13 @@ def provision(state: ClusterState, options: Options, passes: Passes, now: Millis
     return _ordered(state, options, passes, now, waiting)
 
 
-def _triggers(state: ClusterState) -> Iterator[str]:
+def _sooner(one: Millis | None, other: Millis | None) -> Millis | None:
+    return min((when for when in (one, other) if when is not None), default=None)
+
+
+def _triggers(state: ClusterState, placed: Container[str]) -> Iterator[str]:
     """Pods that wait for a place, and nodes whose pods will."""
-    yield from (pod.key for pod in state.waiting.values() if is_pending(pod))
+    yield from (pod.key for pod in state.waiting.values() if pod.key not in placed and is_pending(pod))
     yield from (f"{NODE}{node}" for node in sorted(state.draining) if state.pods_on.get(node))
 
 
@@ -83,7 +90,7 @@ def _ordered(state: ClusterState, options: Options, passes: Passes, now: Millis,
     placements += [(pod, order.claim.metadata.name) for order in orders for pod in order.pods]
     buffered = frozenset(name for name, pods in answer.filled if virtual & set(pods))
     done = e.BatchDone(now, waiting, frozenset(answer.unplaced), buffered)
-    notes: tuple[e.Event, ...] = (*nominated, e.Planned(tuple(placements)), done)
+    notes: tuple[e.Event, ...] = (*nominated, e.Planned(tuple(placements), now), done)
     told = tuple(_refusals(state, answer))
     return Step((*orders, *told), notes, now + AGAIN)
 
@@ -114,20 +121,23 @@ def _refusals(state: ClusterState, answer: Pass) -> Iterable[a.Tell]:
         yield a.Tell(f"Pod/{pod}", "FailedScheduling", f"Failed to schedule pod, {reasons}", "Warning")
 
 
-def hand_over(state: ClusterState) -> Step:
-    """Tell kube-scheduler where the planned pods are meant to go, once their nodes are ready for them.
+def hand_over(state: ClusterState, options: Options, now: Millis) -> Step:
+    """Tell kube-scheduler where the planned pods are meant to go, as soon as their nodes have joined.
 
+    From then on it keeps the room for them, also while the node is not ready: a pod that could go anywhere does not
+    take the place of one that cannot. A nomination is withdrawn when the plan no longer holds.
     Source: Kubernetes KEP-5278, NominatedNodeName for an expected pod placement.
     """
     found = []
-    for pod, name in state.planned.items():
-        waiting, machine = state.waiting.get(pod), state.machines.get(name)
-        if waiting is None:
+    for name in state.planned:
+        pod = state.waiting.get(name)
+        if pod is None:
             continue
-        known = waiting.status.nominated_node_name
-        if machine is None or state.leaving(machine):
+        known = pod.status.nominated_node_name
+        place = held_until(state, name, options.nomination)
+        if place is None or (place[1] is not None and place[1] <= now):
             if known:
-                found.append(a.NominatePod(pod, ""))
-        elif machine.initialized and not known:
-            found.append(a.NominatePod(pod, machine.node_name))
+                found.append(a.NominatePod(name, ""))
+        elif place[0].registered and not known:
+            found.append(a.NominatePod(name, place[0].node_name))
     return Step(tuple(found))

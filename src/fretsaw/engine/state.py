@@ -62,8 +62,8 @@ class ClusterState:
         """Until when a machine is left alone for a pod."""
         self.batch: e.BatchOpened | None = None
         self.last_batch: e.BatchDone | None = None
-        self.planned: dict[str, str] = {}
-        """The machine that a waiting pod is meant for."""
+        self.planned: dict[str, tuple[str, Millis]] = {}
+        """The machine that a waiting pod is meant for, and since when; see `engine.planned`."""
         self.proposed: e.CommandProposed | None = None
         self.commands: dict[str, e.CommandStarted] = {}
         self.idle: dict[str, int] = {}
@@ -219,8 +219,8 @@ class ClusterState:
                 self.batch = event
             case e.BatchDone():
                 self.batch, self.last_batch = None, event
-            case e.Planned(placements):
-                self.planned.update((pod, machine) for pod, machine in placements if pod in self.waiting)
+            case e.Planned(placements, at):
+                self.planned.update((pod, (machine, at)) for pod, machine in placements if pod in self.waiting)
             case e.CommandProposed():
                 self.proposed = event
             case e.CommandDropped():

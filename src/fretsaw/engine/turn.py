@@ -46,7 +46,7 @@ class Engine:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.passes = Passes(options.placing)
+        self.passes = Passes(options.placing, options.nomination)
         self._due: dict[str, Millis] = {}
         self._heap: list[tuple[Millis, str]] = []
         self._pools_due: dict[str, Millis] = {}
@@ -70,7 +70,7 @@ class Engine:
                     turn.add(one)
         turn.wake_at(min(self._pools_due.values(), default=None))
         if self.options.hand_over:
-            turn.add(hand_over(state))
+            turn.add(hand_over(state, self.options, now))
         ordered = provision(state, self.options, self.passes, now)
         turn.add(ordered)
         if not turn.actions:
