@@ -162,8 +162,9 @@ class Filters:
         pinned = self.pinned(ask)
         if pinned is not None:
             left = left & pinned
-            reasons["node(s) didn't satisfy plugin(s) [NodeAffinity]"] += nodes - int(left.sum())
-            plugins.add("NodeAffinity")
+            if elsewhere := nodes - int(left.sum()):
+                reasons["node(s) didn't satisfy plugin(s) [NodeAffinity]"] += elsewhere
+                plugins.add("NodeAffinity")
         for step in self._steps(ask, pinned):
             failing = left & ~step.passes
             count = int(failing.sum())
@@ -215,7 +216,7 @@ class Filters:
             yield self._ports(mold)
         if mold.claims:
             yield from self._on_volumes(mold)
-        for tally in self.spreading.tallies(mold, taints, affinity, pinned) if mold.hard else ():
+        for tally in self.spreading.tallies(mold, taints, affinity, ask.pin, pinned) if mold.hard else ():
             keyed = tally.of >= 0
             yield Step("PodTopologySpread", f"{SPREAD} (missing required label)", keyed, resolvable=False)
             yield Step("PodTopologySpread", SPREAD, tally.passes() & keyed)
@@ -295,7 +296,7 @@ class Filters:
         if mold.claims and (refusal := self._volume_refusal(mold, slot, delta)) is not None:
             return refusal
         if mold.hard:
-            tallies = self.spreading.tallies(mold, taints, affinity, self.pinned(ask))
+            tallies = self.spreading.tallies(mold, taints, affinity, ask.pin, self.pinned(ask))
             if (why := self.spreading.refuses(tallies, slot, delta)) is not None:
                 return Refusal("PodTopologySpread", (SPREAD,), resolvable=why != "key")
         if mold.company or mold.apart or delta.plus or self.census.speaking_of(mold):

@@ -30,7 +30,7 @@ def scores(filters: Filters, images: Images, ask: Ask, slots: Ints) -> Ints:
         total = total + TAINTS * fewer_is_better(taints.disliked[slots])
     if mold.preferred:
         total = total + AFFINITY * more_is_better(affinity.liked[slots])
-    spread = filters.spreading.score(mold, slots, taints, affinity, filters.pinned(ask))
+    spread = filters.spreading.score(mold, slots, taints, affinity, ask.pin, filters.pinned(ask))
     if spread is not None:
         total = total + SPREAD * spread
     company = filters.company.score(mold, slots)

@@ -49,37 +49,58 @@ class Tally(msgspec.Struct, eq=False):
         return found
 
 
+class Ground(msgspec.Struct, eq=False):
+    """Where one constraint counts, which only changes with the nodes."""
+
+    spread: Spread
+    counter: Counter
+    version: int
+    """Length of the log of nodes for which the rest is right."""
+    of: Ints
+    eligible: Mask
+    slots: Ints
+    """The eligible slots, and their domains."""
+    where: Ints
+    size: int
+    present: Mask
+
+    def counts(self) -> Ints:
+        """Matching pods by domain."""
+        return np.bincount(self.where, self.counter.at[self.slots], self.size).astype(np.int64)
+
+
 class Spreading:
     """The plugin."""
 
     def __init__(self, columns: Columns, census: Census) -> None:
         self._columns = columns
         self._census = census
-        self._counters: dict[int, tuple[list[Counter], list[Counter]]] = {}
+        self._grounds: dict[tuple[int, tuple[str, ...] | None], tuple[list[Ground], list[Ground], Mask]] = {}
 
-    def _counters_of(self, mold: Mold) -> tuple[list[Counter], list[Counter]]:
-        known = self._counters.get(mold.number)
-        if known is None:
-            known = self._counters[mold.number] = (
-                [self._census.counter((s.selector,), leaving=False) for s in mold.hard],
-                [self._census.counter((s.selector,), leaving=False) for s in mold.soft],
-            )
-        return known
-
-    def tallies(self, mold: Mold, taints: TaintView, affinity: AffinityView, pinned: Mask | None) -> list[Tally]:
-        """The hard constraints, counted. pinned: the nodes that a pod is pinned to, which its affinity asks for."""
-        counters = self._counters_of(mold)[0]
+    def _grounds_of(
+        self, mold: Mold, taints: TaintView, affinity: AffinityView, pin: tuple[str, ...] | None, pinned: Mask | None
+    ) -> tuple[list[Ground], list[Ground], Mask]:
+        """(hard constraints, soft ones, the nodes with all keys of the soft ones), as the nodes are now."""
+        version = len(self._columns.labels)
+        known = self._grounds.get((mold.number, pin))
+        if known is not None and (*known[0], *known[1])[0].version == version:
+            return known
         keyed = self._with_keys(mold.hard)
-        return [
-            self._tally(spread, counter, keyed & self._included(spread, taints, affinity, pinned))
-            for spread, counter in zip(mold.hard, counters, strict=True)
-        ]
+        soft_keyed = self._columns.valid if mold.default_spread else self._with_keys(mold.soft)
+        found = (
+            [self._ground(s, keyed & self._included(s, taints, affinity, pinned), version) for s in mold.hard],
+            [self._ground(s, soft_keyed & self._included(s, taints, affinity, pinned), version) for s in mold.soft],
+            soft_keyed,
+        )
+        if pin is None:
+            self._grounds[mold.number, pin] = found
+        return found
 
     def _with_keys(self, spreads: Sequence[Spread]) -> Mask:
         """Nodes that have every topology key."""
-        keyed = self._columns.valid
+        keyed = self._columns.valid.copy()
         for spread in spreads:
-            keyed = keyed & (self._columns.domains(spread.topology_key).of >= 0)
+            keyed &= self._columns.domains(spread.topology_key).of >= 0
         return keyed
 
     def _included(self, spread: Spread, taints: TaintView, affinity: AffinityView, pinned: Mask | None) -> Mask:
@@ -93,11 +114,23 @@ class Spreading:
             included = included & ~taints.tainted
         return included
 
-    def _tally(self, spread: Spread, counter: Counter, eligible: Mask) -> Tally:
+    def _ground(self, spread: Spread, included: Mask, version: int) -> Ground:
         domains = self._columns.domains(spread.topology_key)
-        where = domains.of[eligible]
-        counts = np.bincount(where, counter.at[eligible], domains.count + 1).astype(np.int64)
-        return Tally(spread, domains.of, eligible, counts, np.bincount(where, minlength=domains.count + 1) > 0)
+        eligible = included & (domains.of >= 0)
+        slots = np.flatnonzero(eligible)
+        where = domains.of[slots]
+        # One more, so that -1 (no domain) finds a count of 0.
+        size = domains.count + 1
+        counter = self._census.counter((spread.selector,), leaving=False)
+        present = np.bincount(where, minlength=size) > 0
+        return Ground(spread, counter, version, domains.of.copy(), eligible, slots, where, size, present)
+
+    def tallies(
+        self, mold: Mold, taints: TaintView, affinity: AffinityView, pin: tuple[str, ...] | None, pinned: Mask | None
+    ) -> list[Tally]:
+        """The hard constraints, counted. pin, pinned: the nodes that a pod's affinity names, if it does."""
+        grounds = self._grounds_of(mold, taints, affinity, pin, pinned)[0]
+        return [Tally(g.spread, g.of, g.eligible, g.counts(), g.present) for g in grounds]
 
     def refuses(self, tallies: Sequence[Tally], slot: int, delta: Delta) -> str | None:
         """Why a slot does not do with some pods imagined away or added: `key`, `skew`, or None where it does."""
@@ -117,29 +150,31 @@ class Spreading:
         return None
 
     def score(
-        self, mold: Mold, slots: Ints, taints: TaintView, affinity: AffinityView, pinned: Mask | None
+        self,
+        mold: Mold,
+        slots: Ints,
+        taints: TaintView,
+        affinity: AffinityView,
+        pin: tuple[str, ...] | None,
+        pinned: Mask | None,
     ) -> Ints | None:
         """0 to 100 for each feasible slot, None where nothing is to be scored."""
         if not mold.soft:
             return None
-        ignored = np.zeros(len(slots), np.bool_)
-        keyed = self._columns.valid
-        if not mold.default_spread:
-            keyed = self._with_keys(mold.soft)
-            ignored = ~keyed[slots]
+        _, grounds, keyed = self._grounds_of(mold, taints, affinity, pin, pinned)
+        ignored = ~keyed[slots]
+        scored = len(slots) - int(np.count_nonzero(ignored))
         raw = np.zeros(len(slots))
-        for spread, counter in zip(mold.soft, self._counters_of(mold)[1], strict=True):
-            domains = self._columns.domains(spread.topology_key)
-            where = domains.of[slots]
-            if spread.topology_key == HOSTNAME:
-                counts = counter.at[slots]
-                weight = math.log(len(slots) - int(ignored.sum()) + 2)
+        for ground in grounds:
+            where = ground.of[slots]
+            if ground.spread.topology_key == HOSTNAME:
+                counts, domains = ground.counter.at[slots], scored
             else:
-                eligible = keyed & self._included(spread, taints, affinity, pinned) & (domains.of >= 0)
-                by_domain = np.bincount(domains.of[eligible], counter.at[eligible], domains.count + 1)
-                counts = by_domain[where]
-                weight = math.log(len(np.unique(where[~ignored])) + 2)
-            raw += np.where(where >= 0, counts * weight + (spread.max_skew - 1), 0)
+                counts = ground.counts()[where]
+                seen = where if scored == len(slots) else where[~ignored]
+                domains = int(np.count_nonzero(np.bincount(seen + 1, minlength=1)))
+            part = counts * math.log(domains + 2) + (ground.spread.max_skew - 1)
+            raw += np.where(where >= 0, part, 0)
         return _normalized(np.floor(raw + 0.5).astype(np.int64), ignored)
 
 

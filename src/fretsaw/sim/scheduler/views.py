@@ -5,7 +5,7 @@ Pods that ask the same share a view: the same tolerations, the same node affinit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,8 @@ from fretsaw.sim.scheduler.columns import Columns, Ints, longer
 UNSCHEDULABLE: Final = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
 TOP: Final = 100
 """The best score of a plugin."""
+FEW: Final = 8
+"""Up to so many changed nodes are looked at one by one."""
 
 
 class TaintView:
@@ -181,10 +183,11 @@ class FitView:
         self, columns: Columns, amounts: tuple[tuple[str, int], ...], scored: tuple[int, int], balanced: tuple[int, int]
     ) -> None:
         self._columns = columns
-        self._rows = np.array([columns.number(name) for name, _ in amounts])[:, None]
-        self._amounts = np.array([amount for _, amount in amounts])[:, None]
-        self._scored = np.array(scored)[:, None]
-        self._balanced = np.array(balanced)[:, None] if any(balanced) else None
+        self._asked = tuple((columns.number(name), amount) for name, amount in amounts)
+        self._rows = np.array([number for number, _ in self._asked])[:, None]
+        self._amounts = np.array([amount for _, amount in self._asked])[:, None]
+        self._scored = scored
+        self._balanced = balanced if any(balanced) else None
         self._seen = -1
         self.passes = np.zeros(columns.size, np.bool_)
         self.score = np.zeros(columns.size, np.int64)
@@ -195,20 +198,47 @@ class FitView:
         self.passes, self.score = longer(self.passes, size), longer(self.score, size)
 
     def refresh(self) -> None:
-        """Look at the nodes that changed."""
+        """Look at the nodes that changed: one by one while they are few, which is faster than starting numpy."""
         log = self._columns.usage
         if self._seen == len(log):
             return
         changed = log.since(self._seen) if self._seen >= 0 else None
         self._seen = len(log)
-        slots = np.arange(self._columns.size) if changed is None else np.array(changed)
+        if changed is not None and len(changed) <= FEW:
+            for slot in changed:
+                self._at(slot)
+        else:
+            self._among(np.arange(self._columns.size) if changed is None else np.array(changed))
+
+    def _at(self, slot: int) -> None:
+        columns = self._columns
+        free = columns.free[:, slot].tolist()
+        room = columns.room[:2, slot].tolist()
+        spare = columns.spare[:, slot].tolist()
+        self.passes[slot] = columns.rows[slot] is not None and all(free[n] >= amount for n, amount in self._asked)
+        parts = [max(s - a, 0) * TOP // r for s, a, r in zip(spare, self._scored, room, strict=True) if r]
+        score = sum(parts) // len(parts) if parts else 0
+        if self._balanced is not None:
+            used = room[0] - free[0], room[1] - free[1]
+            after = used[0] + self._balanced[0], used[1] + self._balanced[1]
+            score += TOP // 2 + (TOP // 2 + evenness(after, room) - evenness(used, room)) // 2
+        self.score[slot] = score
+
+    def _among(self, slots: Ints) -> None:
         columns = self._columns
         self.passes[slots] = columns.valid[slots] & (columns.free[self._rows, slots] >= self._amounts).all(0)
         room = columns.room[:2, slots]
-        score = least_allocated(columns.spare[:2, slots] - self._scored, room)
+        score = least_allocated(columns.spare[:, slots] - np.array(self._scored)[:, None], room)
         if self._balanced is not None:
-            score += balanced(columns.free[:2, slots], self._balanced, room)
+            score += balanced(columns.free[:2, slots], np.array(self._balanced)[:, None], room)
         self.score[slots] = score
+
+
+def evenness(used: Sequence[int], room: Sequence[int]) -> int:
+    """100 where cpu and memory are used alike, 50 where one is full and the other empty; 100 where one is missing."""
+    if not (room[0] and room[1]):
+        return TOP
+    return int((1 - abs(min(used[0] / room[0], 1.0) - min(used[1] / room[1], 1.0)) / 2) * TOP)
 
 
 def least_allocated(left: Ints, room: Ints) -> Ints:
@@ -224,12 +254,12 @@ def least_allocated(left: Ints, room: Ints) -> Ints:
 
 def balanced(free: Ints, asked: Ints, room: Ints) -> Ints:
     """How much nearer to each other the pod brings the used shares of cpu and memory: over 75 where it helps."""
-    out: Ints = TOP // 2 + (TOP // 2 + _evenness(room - free + asked, room) - _evenness(room - free, room)) // 2
+    out: Ints = TOP // 2 + (TOP // 2 + _evennesses(room - free + asked, room) - _evennesses(room - free, room)) // 2
     return out
 
 
-def _evenness(used: Ints, room: Ints) -> Ints:
-    """100 where cpu and memory are used alike, 50 where one is full and the other empty; 100 where one is missing."""
+def _evennesses(used: Ints, room: Ints) -> Ints:
+    """As `evenness`, for many nodes."""
     shares = np.minimum(used / np.maximum(room, 1), 1.0)
     apart = np.abs(shares[0] - shares[1]) / 2
     out: Ints = np.where(room.all(0), (1 - apart) * TOP, TOP).astype(np.int64)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from fretsaw.api.meta import Condition
 from fretsaw.api.pod import Pod
-from fretsaw.api.times import Millis, rfc3339
+from fretsaw.api.times import SECOND, Millis, rfc3339
 from fretsaw.sim.store import Store
 
 SCHEDULED: Final = "PodScheduled"
@@ -18,7 +18,7 @@ GATED: Final = "Scheduling is blocked due to non-empty scheduling gates"
 def with_condition(pod: Pod, type_: str, status: str, reason: str, message: str, now: Millis) -> Pod:
     """The pod with a condition set; its time moves only with its status."""
     old = next((c for c in pod.status.conditions if c.type == type_), None)
-    since = old.last_transition_time if old is not None and old.status == status else rfc3339(now)
+    since = old.last_transition_time if old is not None and old.status == status else rfc3339(now - now % SECOND)
     new = Condition(type=type_, status=status, reason=reason, message=message, last_transition_time=since)
     if old == new:
         return pod
