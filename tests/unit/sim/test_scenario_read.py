@@ -24,6 +24,8 @@ def test_the_shipped_scenarios_have_no_errors() -> None:
     files = sorted((ROOT / "scenarios").glob("*.yaml"))
     assert ROOT / "scenarios" / "gpu-platform-week.yaml" in files
     for file in files:
+        own = [str(problem) for problem in read(file).problems if problem.file == str(file)]
+        assert own == [], "not even a warning of its own"
         assert read(file).errors == (), file
 
 
@@ -35,8 +37,8 @@ def test_the_week_of_the_gpu_platform_is_read_as_it_says() -> None:
     assert isinstance(llm, Behaves)
     assert llm.serves is not None
     assert (llm.starts.image, llm.serves.capacity, llm.serves.load.peak) == (9_350_000_000, 2.5, 50_400_000)
-    assert [type(entry) for entry in week.work].count(Arrives) == 2
-    assert {name: type(obj).__name__ for name, obj in reading.models.items()} == {7: "Job", 8: "Job"}
+    assert [type(entry) for entry in week.work].count(Arrives) == 3
+    assert {name: type(obj).__name__ for name, obj in reading.models.items()} == {8: "Job", 9: "Job", 10: "Job"}
     assert "Deployment/llm-inference" in {f"{type(obj).__name__}/{obj.name}" for obj in reading.objects}
 
 
@@ -187,6 +189,34 @@ PROBLEMS = [
 @pytest.mark.parametrize(("more", "problem"), PROBLEMS, ids=[more for more, _ in PROBLEMS])
 def test_one_thing_wrong_is_one_problem(more: str, problem: str) -> None:
     assert problems(more) == [problem]
+
+
+BARE = "{apiVersion: v1, kind: Pod, metadata: {name: %s}, spec: {%scontainers: [{name: a, image: a}]}}"
+
+
+@pytest.mark.parametrize(
+    ("policy", "warned"),
+    [
+        ("", True),
+        ("restartPolicy: Always, ", True),
+        ("restartPolicy: Never, ", False),
+        ("restartPolicy: OnFailure, ", False),
+    ],
+)
+def test_a_time_of_work_for_pods_that_start_again_is_warned_of(policy: str, warned: bool) -> None:
+    text = (
+        f"scenario: s\ncluster: {{objects: [{BARE % ('solo', policy)}]}}\nwork: [{{for: pod/default/solo, runs: 1h}}]\n"
+    )
+    reading = parse(text, "s.yaml")
+    told = 'work[0].runs: never ends, its pods start again: restartPolicy is Always: "pod/default/solo" (leave out runs, or set restartPolicy: Never)'
+    assert [str(problem).partition(" scenario/s ")[2] for problem in reading.problems] == ([told] if warned else [])
+    assert reading.errors == ()  # it may be meant: the scenario runs
+
+
+def test_a_service_that_is_given_a_time_of_work_is_warned_of_too() -> None:
+    assert problems("work: [{for: deployment/serving/*, runs: 1h}, {for: job/ml/train, runs: 1h}]") == [
+        'work[0].runs: never ends, its pods start again: restartPolicy is Always: "deployment/serving/web" (leave out runs, or set restartPolicy: Never)'
+    ]
 
 
 FILES = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fretsaw.api.cron import next_after
 from fretsaw.api.document import Located
@@ -55,10 +55,23 @@ def _behaves(context: Context, entry: Behaves) -> None:
             context.report(path, "no such workload", pattern, advice)
     if entry.serves is not None:
         _serves(context, entry)
+    if entry.runs is not None:
+        _restarts(context, entry)
     if entry.checkpoint is not None and entry.runs is None:
         context.report(context.path(entry, "checkpoint"), "of no use without runs: such a pod never ends")
     if entry.checkpoint == 0:
         context.report(context.path(entry, "checkpoint"), "must be longer than 0")
+
+
+def _restarts(context: Context, entry: Behaves) -> None:
+    """Warns of pods that begin anew whenever they end: so does the kubelet where restartPolicy says nothing else."""
+    for name in context.known.matching(entry.for_):
+        obj: Any = context.known.objects[name]
+        spec = obj.spec if name.startswith("pod/") else getattr(obj.spec, "template", None) and obj.spec.template.spec
+        if spec is not None and spec.restart_policy in ("", "Always"):
+            right = "leave out runs, or set restartPolicy: Never"
+            path = context.path(entry, "runs")
+            context.report(path, "never ends, its pods start again: restartPolicy is Always", name, right, "warning")
 
 
 def _serves(context: Context, entry: Behaves) -> None:

@@ -61,6 +61,11 @@ class Known:
         """All that pods can belong to, as kind/namespace/name."""
         return tuple(name for name in self.objects if name.partition("/")[0] in WORKLOADS)
 
+    def matching(self, patterns: Iterable[str]) -> tuple[str, ...]:
+        """The workloads that are there and that any of the patterns means."""
+        wanted = [pattern.lower() for pattern in patterns]
+        return tuple(name for name in self.workloads if any(fnmatchcase(name, pattern) for pattern in wanted))
+
     def has_workload(self, pattern: str) -> bool:
         """Whether a pattern of kind/namespace/name means any workload that is there or will be made."""
         wanted = pattern.lower()
