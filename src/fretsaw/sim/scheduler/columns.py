@@ -20,6 +20,8 @@ from fretsaw.sim.scheduler.mold import Mold
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+TOP: Final = 100
+"""The best score of a plugin."""
 CPU: Final = 0
 MEMORY: Final = 1
 """Rows of the two resources that scores are about."""
@@ -94,6 +96,8 @@ class Columns:
         """Allocatable without what is requested."""
         self.spare: Ints = np.zeros((2, self.size), np.int64)
         """Cpu and memory as `free`, but with what the LeastAllocated score counts as requested."""
+        self.even: Ints = np.full(self.size, TOP)
+        """How evenly cpu and memory are used."""
         self.labels = Changes()
         """Slots whose node came, went, or changed in labels, taints or cordon."""
         self.usage = Changes()
@@ -149,6 +153,7 @@ class Columns:
         self.valid[slot] = False
         for matrix in (self.room, self.free, self.spare):
             matrix[:, slot] = 0
+        self.even[slot] = TOP
         self._free.append(slot)
         self.labels.add(slot)
         self.usage.add(slot)
@@ -161,7 +166,7 @@ class Columns:
             self.free[number, slot] -= sign * amount
         self.spare[CPU, slot] -= sign * scored[CPU]
         self.spare[MEMORY, slot] -= sign * scored[MEMORY]
-        self.usage.add(slot)
+        self._used(slot)
 
     def _enter(self, node: Node) -> Row:
         if not self._free:
@@ -180,6 +185,13 @@ class Columns:
         more = self.room[:, slot] - before
         self.free[:, slot] += more
         self.spare[:, slot] += more[:2]
+        self._used(slot)
+
+    def _used(self, slot: int) -> None:
+        """The room or usage of a slot has changed."""
+        room = self.room[:2, slot].tolist()
+        free = self.free[:2, slot].tolist()
+        self.even[slot] = evenness((room[CPU] - free[CPU], room[MEMORY] - free[MEMORY]), room)
         self.usage.add(slot)
 
     def _grow(self) -> None:
@@ -187,9 +199,17 @@ class Columns:
         self.rows += [None] * old
         self._free = list(range(self.size - 1, old - 1, -1))
         self.valid = longer(self.valid, self.size)
+        self.even = longer(self.even, self.size, TOP)
         self.room, self.free, self.spare = (wider(matrix, self.size) for matrix in (self.room, self.free, self.spare))
         for holder in self._grown:
             holder.grow(self.size)
+
+
+def evenness(used: Sequence[int], room: Sequence[int]) -> int:
+    """100 where cpu and memory are used alike, 50 where one is full and the other empty; 100 where one is missing."""
+    if not (room[0] and room[1]):
+        return TOP
+    return int((1 - abs(min(used[0] / room[0], 1.0) - min(used[1] / room[1], 1.0)) / 2) * TOP)
 
 
 def longer(column: npt.NDArray[Any], size: int, fill: int = 0) -> npt.NDArray[Any]:

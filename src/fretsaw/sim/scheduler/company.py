@@ -11,9 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from fretsaw.sim.scheduler.census import NOTHING, Carriers, Census, Counter, Delta
-from fretsaw.sim.scheduler.columns import Columns, Ints, Mask
+from fretsaw.sim.scheduler.columns import TOP, Columns, Ints, Mask
 from fretsaw.sim.scheduler.mold import Mold, Term
-from fretsaw.sim.scheduler.views import TOP
 
 Check = tuple[str, Mask]
 """(which rule, where it holds): `company`, `apart`, or `existing` for the anti-affinity of placed pods."""

@@ -11,9 +11,8 @@ from typing import Final
 import numpy as np
 
 from fretsaw.api.node import Node
-from fretsaw.sim.scheduler.columns import Columns, Ints
+from fretsaw.sim.scheduler.columns import TOP, Columns, Ints
 from fretsaw.sim.scheduler.mold import MIB, Mold
-from fretsaw.sim.scheduler.views import TOP
 
 LEAST: Final = 23 * MIB
 MOST: Final = 1000 * MIB

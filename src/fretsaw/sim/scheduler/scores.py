@@ -10,10 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from fretsaw.sim.scheduler.columns import Ints
+from fretsaw.sim.scheduler.columns import TOP, Ints
 from fretsaw.sim.scheduler.filters import Ask, Filters
 from fretsaw.sim.scheduler.images import Images
-from fretsaw.sim.scheduler.views import TOP
 
 TAINTS: Final = 3
 AFFINITY: Final = 2

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from fretsaw.sim.scheduler.census import NOTHING, Census, Counter, Delta
-from fretsaw.sim.scheduler.columns import Columns, Ints, Mask
+from fretsaw.sim.scheduler.columns import TOP, Columns, Ints, Mask
 from fretsaw.sim.scheduler.mold import Mold, Spread
-from fretsaw.sim.scheduler.views import TOP, AffinityView, TaintView
+from fretsaw.sim.scheduler.views import AffinityView, TaintView
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 NO_DOMAIN: Final = 2**31
@@ -63,6 +63,8 @@ class Ground(msgspec.Struct, eq=False):
     where: Ints
     size: int
     present: Mask
+    everywhere: bool
+    """Whether every node is in a domain."""
 
     def counts(self) -> Ints:
         """Matching pods by domain."""
@@ -123,7 +125,8 @@ class Spreading:
         size = domains.count + 1
         counter = self._census.counter((spread.selector,), leaving=False)
         present = np.bincount(where, minlength=size) > 0
-        return Ground(spread, counter, version, domains.of.copy(), eligible, slots, where, size, present)
+        everywhere = bool((domains.of[self._columns.valid] >= 0).all())
+        return Ground(spread, counter, version, domains.of.copy(), eligible, slots, where, size, present, everywhere)
 
     def tallies(
         self, mold: Mold, taints: TaintView, affinity: AffinityView, pin: tuple[str, ...] | None, pinned: Mask | None
@@ -162,8 +165,8 @@ class Spreading:
         if not mold.soft:
             return None
         _, grounds, keyed = self._grounds_of(mold, taints, affinity, pin, pinned)
-        ignored = ~keyed[slots]
-        scored = len(slots) - int(np.count_nonzero(ignored))
+        ignored = None if all(ground.everywhere for ground in grounds) else ~keyed[slots]
+        scored = len(slots) - (0 if ignored is None else int(np.count_nonzero(ignored)))
         raw = np.zeros(len(slots))
         for ground in grounds:
             where = ground.of[slots]
@@ -171,19 +174,16 @@ class Spreading:
                 counts, domains = ground.counter.at[slots], scored
             else:
                 counts = ground.counts()[where]
-                seen = where if scored == len(slots) else where[~ignored]
+                seen = where if ignored is None else where[~ignored]
                 domains = int(np.count_nonzero(np.bincount(seen + 1, minlength=1)))
             part = counts * math.log(domains + 2) + (ground.spread.max_skew - 1)
-            raw += np.where(where >= 0, part, 0)
+            raw += part if ground.everywhere else np.where(where >= 0, part, 0)
         return _normalized(np.floor(raw + 0.5).astype(np.int64), ignored)
 
 
-def _normalized(raw: Ints, ignored: Mask) -> Ints:
+def _normalized(raw: Ints, ignored: Mask | None) -> Ints:
     """Fewer is better; nodes without all keys get nothing."""
-    counted = raw[~ignored]
-    if not len(counted):
-        return np.zeros(len(raw), np.int64)
-    low, high = int(counted.min()), int(counted.max())
-    if high == 0:
-        return np.where(ignored, 0, TOP)
-    return np.where(ignored, 0, TOP * (high + low - raw) // high)
+    counted = raw if ignored is None else raw[~ignored]
+    low, high = int(counted.min(initial=2**62)), int(counted.max(initial=0))
+    found = TOP * (high + low - raw) // high if high else np.full(len(raw), TOP)
+    return found if ignored is None else np.where(ignored, 0, found)

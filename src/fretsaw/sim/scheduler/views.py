@@ -5,7 +5,7 @@ Pods that ask the same share a view: the same tolerations, the same node affinit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -13,11 +13,9 @@ import numpy as np
 from fretsaw.api.affinity import NodeSelectorRequirement, NodeSelectorTerm, Toleration
 from fretsaw.api.node import Node, Taint
 from fretsaw.engine.taints import PREFER_NO_SCHEDULE, tolerates, untolerated
-from fretsaw.sim.scheduler.columns import Columns, Ints, longer
+from fretsaw.sim.scheduler.columns import TOP, Columns, Ints, evenness, longer
 
 UNSCHEDULABLE: Final = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
-TOP: Final = 100
-"""The best score of a plugin."""
 FEW: Final = 8
 """Up to so many changed nodes are looked at one by one."""
 
@@ -176,6 +174,8 @@ def _compares(asked: NodeSelectorRequirement, value: str | None) -> bool:
 class FitView:
     """Room for some requests, and the scores of NodeResourcesFit (LeastAllocated) and BalancedAllocation.
 
+    The latter is 75 where the pod leaves the used shares of cpu and memory as far from each other as they are, more
+    where it brings them nearer. A pod that asks for neither has no such score.
     Source: kube-scheduler v1.36 noderesources: fit.go, least_allocated.go, balanced_allocation.go.
     """
 
@@ -219,9 +219,8 @@ class FitView:
         parts = [max(s - a, 0) * TOP // r for s, a, r in zip(spare, self._scored, room, strict=True) if r]
         score = sum(parts) // len(parts) if parts else 0
         if self._balanced is not None:
-            used = room[0] - free[0], room[1] - free[1]
-            after = used[0] + self._balanced[0], used[1] + self._balanced[1]
-            score += TOP // 2 + (TOP // 2 + evenness(after, room) - evenness(used, room)) // 2
+            after = room[0] - free[0] + self._balanced[0], room[1] - free[1] + self._balanced[1]
+            score += TOP // 2 + (TOP // 2 + evenness(after, room) - int(columns.even[slot])) // 2
         self.score[slot] = score
 
     def _among(self, slots: Ints) -> None:
@@ -230,15 +229,9 @@ class FitView:
         room = columns.room[:2, slots]
         score = least_allocated(columns.spare[:, slots] - np.array(self._scored)[:, None], room)
         if self._balanced is not None:
-            score += balanced(columns.free[:2, slots], np.array(self._balanced)[:, None], room)
+            after = room - columns.free[:2, slots] + np.array(self._balanced)[:, None]
+            score += TOP // 2 + (TOP // 2 + evennesses(after, room) - columns.even[slots]) // 2
         self.score[slots] = score
-
-
-def evenness(used: Sequence[int], room: Sequence[int]) -> int:
-    """100 where cpu and memory are used alike, 50 where one is full and the other empty; 100 where one is missing."""
-    if not (room[0] and room[1]):
-        return TOP
-    return int((1 - abs(min(used[0] / room[0], 1.0) - min(used[1] / room[1], 1.0)) / 2) * TOP)
 
 
 def least_allocated(left: Ints, room: Ints) -> Ints:
@@ -252,13 +245,7 @@ def least_allocated(left: Ints, room: Ints) -> Ints:
     return found
 
 
-def balanced(free: Ints, asked: Ints, room: Ints) -> Ints:
-    """How much nearer to each other the pod brings the used shares of cpu and memory: over 75 where it helps."""
-    out: Ints = TOP // 2 + (TOP // 2 + _evennesses(room - free + asked, room) - _evennesses(room - free, room)) // 2
-    return out
-
-
-def _evennesses(used: Ints, room: Ints) -> Ints:
+def evennesses(used: Ints, room: Ints) -> Ints:
     """As `evenness`, for many nodes."""
     shares = np.minimum(used / np.maximum(room, 1), 1.0)
     apart = np.abs(shares[0] - shares[1]) / 2
