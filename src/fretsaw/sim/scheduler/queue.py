@@ -157,18 +157,17 @@ class Queue:
     def _wait(self, bundle: Bundle) -> Bundle:
         """Put a bundle among those that wait, or its pods into one that is as far as it is."""
         question = (bundle.kin, min(bundle.attempts, CAPPED), bundle.rejected_by)
-        others = self._joinable.setdefault(question, [])
-        others[:] = [other for other in others if other.state == "waiting" and other.pods]
+        others = [b for b in self._joinable.get(question, ()) if b.state == "waiting" and b.pods and b is not bundle]
         now = self._loop.now
         for other in others:
-            if other is not bundle and (other.since == bundle.since or self._both_over(other, bundle, now)):
+            if other.since == bundle.since or self._both_over(other, bundle, now):
                 other.pods.update(bundle.pods)
                 self._of.update(dict.fromkeys(bundle.pods, other))
                 bundle.pods = {}
                 bundle.state = "waiting"
                 return other
         bundle.state = "waiting"
-        others.append(bundle)
+        self._joinable[question] = [*others, bundle]
         for plugin in sorted(bundle.rejected_by):
             self._waiting.setdefault(plugin, {})[bundle.number] = bundle
         self._plan_flush()

@@ -30,6 +30,8 @@ from fretsaw.sim.world import World
 
 DEFAULT_NAME: Final = "default-scheduler"
 BIND: Final[Millis] = 10
+REMEMBERED: Final = 4096
+"""Refusals that are kept at most; all but the newest are out of date soon."""
 
 
 class Scheduler:
@@ -237,7 +239,7 @@ class Scheduler:
 
     def _choose(self, ask: Ask) -> str | None:
         """The node for a pod; None for none."""
-        known = self._refused.get(bundle_kin := self._kin(ask))
+        known = self._refused.get(self._kin(ask))
         if known is not None and known[0] == self._snapshot.version:
             return None
         filters = self._snapshot.filters
@@ -247,7 +249,6 @@ class Scheduler:
             return row.name
         if ask.pin is not None and len(ask.pin) == 1:
             return self._only(ask, ask.pin[0])
-        self._refused.pop(bundle_kin, None)
         return self._best(ask)
 
     def _only(self, ask: Ask, name: str) -> str | None:
@@ -306,6 +307,8 @@ class Scheduler:
             verdict = self._snapshot.filters.verdict(ask)
             message = self._preempt(ask, verdict)
         if version == self._snapshot.version:
+            if len(self._refused) >= REMEMBERED:
+                self._refused.clear()
             self._refused[kin] = (version, verdict, message)
         # A pod that preempted others has left its bundle: its equals are tried for themselves.
         own = self._queue.bundle(ask.key)
@@ -371,6 +374,3 @@ class Scheduler:
         for nominee in list(self._snapshot.nominations.on.get(node, {}).values()):
             if nominee.placed.mold.priority < mold.priority:
                 self._loop.after(0, self._withdraw, nominee.placed.pod.key, node)
-
-
-__all__ = ["BIND", "DEFAULT_NAME", "Scheduler"]
