@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -28,7 +28,11 @@ from fretsaw.engine.schedule import schedule
 from fretsaw.engine.settings import Settings
 from fretsaw.errors import UserError
 
-__all__ = ["cluster_of", "from_objects", "load", "plan", "plan_objects", "to_json"]
+if TYPE_CHECKING:
+    from fretsaw.sim.scenario.read import Reading
+    from fretsaw.sim.simulation import Simulation
+
+__all__ = ["cluster_of", "from_objects", "load", "plan", "plan_objects", "simulation", "to_json"]
 
 NODE_CLASS = "EC2NodeClass"
 
@@ -141,6 +145,45 @@ def cluster_of(
         stateful_sets=tuple(_sound(manifests, "StatefulSet")),
         pod_templates=tuple(_sound(manifests, "PodTemplate")),
     )
+
+
+def simulation(reading: Reading, *, seed: int | None = None, length: int | None = None) -> Simulation:
+    """A scenario, ready to run. seed, length (milliseconds): in place of its own.
+
+    Raises UserError where the scenario has errors.
+    """
+    from fretsaw.sim.simulation import Simulation
+
+    scenario = reading.usable()
+    catalog = read_catalog(reading.folder / scenario.cluster.catalog) if scenario.cluster.catalog else None
+    cluster = cluster_of(reading.manifests, catalog, region=scenario.cluster.region)
+    catalogs = _with_reservations(cluster, reading, anywhere=catalog is not None)
+    return Simulation(reading, catalogs, cluster.unready, seed=seed, length=length)
+
+
+def _with_reservations(cluster: Cluster, reading: Reading, *, anywhere: bool) -> dict[str, Catalog]:
+    """The pools' catalogs with the scenario's reservations: those that the pool's node class selects.
+
+    anywhere: node classes do not matter. A term with other fields than an id is taken to select all.
+    """
+    from fretsaw.sim.cloud.reserved import with_reservations
+
+    classes = {d.name: d.raw for d in reading.manifests.of(NODE_CLASS)}
+    made: dict[tuple[int, frozenset[str]], Catalog] = {}
+    found = {}
+    for pool in cluster.pools:
+        catalog = cluster.catalogs.get(pool.metadata.name)
+        if catalog is None:
+            continue
+        raw = classes.get(pool.spec.template.spec.node_class_ref.name) or {}
+        terms = (raw.get("spec") or {}).get("capacityReservationSelectorTerms") or ()
+        every = anywhere or not classes or any(set(term) - {"id"} for term in terms)
+        chosen = [r for r in reading.usable().cloud.reservations if every or any(r.id == t.get("id") for t in terms)]
+        key = (id(catalog), frozenset(r.id for r in chosen))
+        if key not in made:
+            made[key] = with_reservations(catalog, chosen)
+        found[pool.metadata.name] = made[key]
+    return found
 
 
 def _sound(manifests: Manifests, kind: str) -> Iterable[Any]:

@@ -21,6 +21,10 @@ from fretsaw.cli import errors
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("fretsaw.cli.plan_cmd:plan", "Which nodes to buy for these pods, and at what price."),
+    "simulate": (
+        "fretsaw.cli.simulate_cmd:simulate",
+        "Live through days of a cluster in seconds: waits, interruptions, the bill.",
+    ),
     "validate": ("fretsaw.cli.validate_cmd:validate", "Check manifests as the API server and the controllers would."),
     "catalog": ("fretsaw.cli.catalog_cmd:catalog", "Show, export or rebuild the instance types and their prices."),
     "crds": ("fretsaw.cli.crds_cmd:crds", "Print the CustomResourceDefinitions to install."),
@@ -31,12 +35,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 COMPLETE_VARIABLE = "_FRETSAW_COMPLETE"
 """Set by the script that `fretsaw completion` prints, when the user presses Tab."""
 
-HELP = """Plan the nodes that Kubernetes pods need on AWS, in Karpenter's words.
+HELP = """Plan and simulate the nodes that Kubernetes pods need on AWS, in Karpenter's words.
 
 \b
 Examples:
   fretsaw plan -f examples/gpu-platform    nodes, prices, proof, and why pods wait
   fretsaw plan -f cluster.yaml -o json     the same for a program
+  fretsaw simulate scenarios/gpu-platform-week.yaml --html week.html
+                                           a week of cluster life, with the bill
   fretsaw validate pools/                  find the mistakes before the cluster does
   fretsaw catalog show g5.xlarge           capacity and price of one instance type
 

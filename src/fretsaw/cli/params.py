@@ -23,3 +23,17 @@ def dollars(_context: click.Context | None, _parameter: click.Parameter | None, 
     if match is None:
         raise click.BadParameter(f"not an amount in USD: {value!r} (such as 0.001)")
     return round(float(match[1]) * 1e9)
+
+
+def span(_context: click.Context | None, _parameter: click.Parameter | None, value: str | None) -> int | None:
+    """Milliseconds of `7d`, `12h`, `1h30m`. Raises BadParameter with examples of what would be right."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", value)
+    found = 0
+    if match is not None:
+        for number, unit in zip(match.groups(), (86400, 3600, 60, 1), strict=True):
+            found += int(number or 0) * unit * 1000
+    if found <= 0:
+        raise click.BadParameter(f"not a duration: {value!r} (such as 12h, 7d or 1h30m)")
+    return found

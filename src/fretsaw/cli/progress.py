@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as BarOfRich
+    from rich.progress import TaskID
     from rich.status import Status
 
 PATIENCE_S = 1.0
@@ -61,3 +63,40 @@ class Progress:
             if not self._ended:
                 self._status = Console(stderr=True).status(f"{self._phase} …")
                 self._status.start()
+
+
+class Bar:
+    """A bar with the share that is done and the time that is left. `with Bar("…") as bar: bar(done, whole)`
+
+    Only on a terminal, only on standard error, as `Progress`.
+    """
+
+    def __init__(self, title: str, *, shown: bool | None = None) -> None:
+        """shown: None lets standard error decide."""
+        self._shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" if shown is None else shown
+        self._title = title
+        self._bar: BarOfRich | None = None
+        self._task: TaskID | None = None
+
+    def __call__(self, done: int, whole: int) -> None:
+        """So much of the whole is done."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=whole)
+
+    def __enter__(self) -> Bar:
+        if self._shown:
+            from rich.console import Console
+            from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as BarOfRich
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+            self._bar = BarOfRich(*columns, console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task(self._title, total=None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()

@@ -88,13 +88,29 @@ class Timetable:
         found = NodeFault(
             kind=kind,
             chance=target.share,
-            selector=_selector(target),
+            selector=self._selector(target),
             missing=fault.gpu_missing.missing if fault.gpu_missing is not None else 1,
             factor=fault.slow_pulls.times if fault.slow_pulls is not None else 1.0,
         )
         self._nodes.begin(found)
         if until <= self._end:
             self._world.loop.at(until, self._nodes.end, found)
+
+    def _selector(self, target: Target) -> LabelSelector:
+        """Nodes by the labels that they have before there is a node object; patterns become the names that they fit."""
+        names = {
+            INSTANCE_TYPE: (target.types, self._cloud.catalogs.types()),
+            ZONE: (target.zones, self._cloud.catalogs.zones()),
+            NODEPOOL: (target.pools, tuple(self._world.store.all("NodePool"))),
+        }
+        found = [
+            SelectorExpression(key, "In", tuple(name for name in known if _fits(patterns, name)))
+            for key, (patterns, known) in names.items()
+            if patterns is not None
+        ]
+        if target.capacity_types:
+            found.append(SelectorExpression(CAPACITY_TYPE, "In", target.capacity_types))
+        return LabelSelector(match_expressions=tuple(found))
 
     def _running(self, name: str, target: Target) -> list[Node]:
         """The nodes that a target means, by name; a share or a number of them by chance."""
@@ -162,17 +178,6 @@ class Timetable:
             return
         merged = _merged(msgspec.to_builtins(old), patch.merge)
         self._world.store.put(msgspec.convert(merged, type(old)))
-
-
-def _selector(target: Target) -> LabelSelector:
-    """Nodes by the labels that they have before there is a node object."""
-    found = []
-    for key, texts in ((INSTANCE_TYPE, target.types), (ZONE, target.zones), (NODEPOOL, target.pools)):
-        if texts is not None:
-            found.append(SelectorExpression(key, "In", texts))
-    if target.capacity_types:
-        found.append(SelectorExpression(CAPACITY_TYPE, "In", target.capacity_types))
-    return LabelSelector(match_expressions=tuple(found))
 
 
 def _fits(patterns: tuple[str, ...] | None, text: str) -> bool:

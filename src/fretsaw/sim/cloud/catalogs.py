@@ -49,6 +49,15 @@ class Catalogs:
         number = self._numbers.get(pool)
         return None if number is None else self._markets[number]
 
+    def types(self) -> tuple[str, ...]:
+        """The names of all instance types, sorted."""
+        return tuple(sorted({t.name for market in self._markets for t in market.catalog.instance_types}))
+
+    def zones(self) -> tuple[str, ...]:
+        """The names of all zones, sorted."""
+        types = (t for market in self._markets for t in market.catalog.instance_types)
+        return tuple(sorted({offering.zone for t in types for offering in t.offerings}))
+
     def why_not(self, pool: str) -> str:
         """Why a pool has no market."""
         return self._unready.get(pool, "its NodePool has no catalog")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,19 +66,24 @@ class Reading:
         return self.scenario
 
 
-def read(path: str | Path) -> Reading:
-    """The scenario of a file. Never raises for what it reads: everything wrong is in `problems`."""
+def read(path: str | Path, manifests: Sequence[str | Path] = ()) -> Reading:
+    """The scenario of a file. Never raises for what it reads: everything wrong is in `problems`.
+
+    manifests: files and folders that stand in the cluster beside the scenario's own.
+    """
     try:
         with open(path, "rb") as stream:
             data = stream.read(yamltext.MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return _broken(Path(), str(path), 1, f"cannot be read: {reason[:1].lower()}{reason[1:]}")
-    return parse(data, str(path), Path(path).parent)
+    return parse(data, str(path), Path(path).parent, manifests)
 
 
-def parse(text: str | bytes, file: str = "<text>", folder: Path | str = ".") -> Reading:
-    """The scenario of a text. folder: where its paths begin."""
+def parse(
+    text: str | bytes, file: str = "<text>", folder: Path | str = ".", manifests: Sequence[str | Path] = ()
+) -> Reading:
+    """The scenario of a text. folder: where its paths begin. manifests: as for `read`."""
     folder = Path(folder)
     first = 1
     try:
@@ -94,7 +99,7 @@ def parse(text: str | bytes, file: str = "<text>", folder: Path | str = ".") -> 
         return _broken(folder, file, error.line + first - 1, error.message, error.right)
     if len(trees) != 1 or not isinstance(trees[0], dict):
         return _broken(folder, file, first, "not a scenario", "a map with scenario, cluster, work …")
-    return _scenario(trees[0], file, folder, chunks[0], duplicates)
+    return _scenario(trees[0], file, folder, chunks[0], duplicates, manifests)
 
 
 def _broken(folder: Path, file: str, line: int, message: str, right: str = "") -> Reading:
@@ -104,7 +109,12 @@ def _broken(folder: Path, file: str, line: int, message: str, right: str = "") -
 
 
 def _scenario(
-    raw: dict[str, Any], file: str, folder: Path, chunk: Chunk, duplicates: list[tuple[int, int, str]]
+    raw: dict[str, Any],
+    file: str,
+    folder: Path,
+    chunk: Chunk,
+    duplicates: list[tuple[int, int, str]],
+    manifests: Sequence[str | Path],
 ) -> Reading:
     """What the tree says, and what the parts of it say of each other."""
     reading = Reading(folder)
@@ -120,17 +130,19 @@ def _scenario(
     elsewhere: list[Located] = []
     if isinstance(scenario, Scenario):
         reading.scenario = scenario
-        elsewhere = _references(reading, scenario, decoder, page)
+        elsewhere = _references(reading, scenario, decoder, page, manifests)
     own = sorted(page.told(decoder), key=lambda located: located.line)
     reading.problems = (*own, *elsewhere)
     return reading
 
 
-def _references(reading: Reading, scenario: Scenario, decoder: Decoder, page: Page) -> list[Located]:
+def _references(
+    reading: Reading, scenario: Scenario, decoder: Decoder, page: Page, manifests: Sequence[str | Path]
+) -> list[Located]:
     """Fills the reading; the problems that are not the scenario's own."""
     known = Known(())
     context = reading.context = Context(scenario, reading.folder, decoder, known, page)
-    reading.manifests = _manifests(context, page)
+    reading.manifests = _manifests(context, page, manifests)
     for document in reading.manifests.documents:
         if document.obj is not None:
             known.add(document.obj)
@@ -144,7 +156,7 @@ def _references(reading: Reading, scenario: Scenario, decoder: Decoder, page: Pa
     return [*reading.manifests.problems, *context.elsewhere]
 
 
-def _manifests(context: Context, page: Page) -> Manifests:
+def _manifests(context: Context, page: Page, more: Sequence[str | Path]) -> Manifests:
     """The manifests with the inline objects, which take the place of those of the same name."""
     cluster = context.scenario.cluster
     paths = []
@@ -159,7 +171,9 @@ def _manifests(context: Context, page: Page) -> Manifests:
     admission.across(inline)
     own = {spelled(document.obj) for document in inline if document.obj is not None}
     loaded = (
-        document for document in load(paths).documents if document.obj is None or spelled(document.obj) not in own
+        document
+        for document in load([*paths, *more]).documents
+        if document.obj is None or spelled(document.obj) not in own
     )
     return Manifests((*loaded, *inline))
 
