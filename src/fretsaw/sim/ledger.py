@@ -16,6 +16,7 @@ from fretsaw.api.times import Millis
 from fretsaw.engine.nodes import INITIALIZED, REGISTERED
 from fretsaw.engine.requests import Amounts, pod_requests
 from fretsaw.engine.shape import gpu_count
+from fretsaw.sim.conditions import DISRUPTION_TARGET
 from fretsaw.sim.journal import Fact
 from fretsaw.sim.store import Store
 from fretsaw.sim.world import World
@@ -37,7 +38,10 @@ class PodLife(msgspec.Struct, eq=False):
     ended: Millis | None = None
     """When it stopped holding its node's resources."""
     result: str = ""
-    """`Succeeded`, `Failed`, or `Deleted` where it was taken away before its end."""
+    """`Succeeded`, `Failed`, `Killed` where it was stopped because its node or a stronger pod needed it, or `Deleted`
+    where somebody who owns it took it away."""
+    disrupted: bool = False
+    """It is being stopped for another reason than its owner's wish."""
     used_gpu_ms: float = 0.0
     """GPU-milliseconds in which its GPUs were busy."""
     lost_ms: Millis = 0
@@ -120,10 +124,14 @@ class Ledger:
                 self._holding[pod.metadata.uid] = life
         if pod.status.phase == "Running" and life.running is None:
             life.running = now
+        life.disrupted = life.disrupted or any(c.type == DISRUPTION_TARGET for c in pod.status.conditions)
         if life.ended is None and (pod.is_terminal or new is None):
-            life.ended = now
-            life.result = pod.status.phase if pod.is_terminal else "Deleted"
-            self._holding.pop(pod.metadata.uid, None)
+            self._over(pod.metadata.uid, _result(pod, life.disrupted))
+
+    def _over(self, uid: str, result: str) -> None:
+        life = self.pods[uid]
+        life.ended, life.result = self._loop.now, result
+        self._holding.pop(uid, None)
 
     def _born(self, pod: Pod) -> PodLife:
         known = self._requests.get(id(pod.spec))
@@ -203,6 +211,10 @@ class Ledger:
                 self._ended(fact)
             case "work-lost":
                 self._lost(fact, name)
+            case "pod-deleted":
+                self._pod_deleted(name)
+            case "pod-ended" if fact.data["result"] == "killed" and fact.data["why"] != "removed":
+                self._machine_gone(fact.data["uid"])
             case "planned-landing":
                 self.handed_over += 1
                 self.landed += fact.data["planned"] == fact.data["actual"]
@@ -226,7 +238,27 @@ class Ledger:
         if fact.data["why"] != "terminated":
             life.why_gone = fact.data["why"]
 
+    def _pod_deleted(self, key: str) -> None:
+        """The autoscaler deletes a pod of a node that has to go: without the eviction API, so without a condition."""
+        pod = self._store.get("Pod", key)
+        if pod is not None and pod.metadata.uid in self.pods:
+            self.pods[pod.metadata.uid].disrupted = True
+
+    def _machine_gone(self, uid: str) -> None:
+        """The pod is no more, although the API server still has it until somebody collects it."""
+        if uid in self.pods and self.pods[uid].ended is None:
+            self._over(uid, "Killed")
+
     def _lost(self, fact: Fact, key: str) -> None:
         uid = fact.data.get("uid", "")
         if uid in self.pods:
             self.pods[uid].lost_ms += round(fact.data["seconds"] * 1000)
+
+
+def _result(pod: Pod, disrupted: bool) -> str:
+    """How a pod ended. One that is told to stop ends as Failed too, whoever wanted it."""
+    if pod.status.phase == "Succeeded":
+        return "Succeeded"
+    if disrupted:
+        return "Killed"
+    return "Failed" if pod.status.phase == "Failed" and not pod.metadata.deletion_timestamp else "Deleted"
