@@ -77,7 +77,7 @@ def other_idle(result: Result) -> float:
     """What nobody used of nodes without GPUs: the rest of the total, so that the parts of a bill add up to it."""
     cost = result["cost"]
     left = cost["total"] - cost["idleGpu"] - sum(row["total"] for row in cost["byWorkload"])
-    return round(max(0.0, left), 9)
+    return float(round(max(0.0, left), 9))
 
 
 def pools(result: Result) -> list[str]:
@@ -106,7 +106,7 @@ VIEWS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 
 def gpu_lines(result: Result, view: str) -> dict[str, list[int]]:
-    """GPUs at each step of the series, by pool, type or capacity type: of nodes that ran, as `gpus.bought` counts them."""
+    """GPUs at each step of the series, by pool, type or capacity type; together they are `gpus.bought`."""
     series = result["series"]
     count, step = len(series["t"]), series["step"]
     changes: dict[str, list[int]] = {}
@@ -142,9 +142,10 @@ def departures(result: Result) -> list[dict[str, Any]]:
     for node in nodes(result):
         why, at = node.get("whyGone") or "", node["deleted"] if node["deleted"] is not None else node["ended"]
         if why and why.lower() not in DISRUPTION_REASONS and at is not None:
+            outcome = "leaving" if node["ended"] is None else "ended"
             rows.append({
                 "at": at, "reason": words.went(why), "method": "", "decision": "", "nodes": [node["name"]],
-                "replacements": [], "savingsPerHour": None, "outcome": "ended" if node["ended"] is not None else "leaving",
+                "replacements": [], "savingsPerHour": None, "outcome": outcome,
                 "byCloud": why in words.TAKEN,
             })  # fmt: skip
     return sorted(rows, key=lambda row: row["at"])

@@ -33,7 +33,10 @@ def markup(child: Any) -> Html:
 
 
 def el(name: str, /, *children: Any, **attributes: Any) -> Html:
-    """An element. In names of attributes `_` becomes `-`, one at the end goes (`class_`); None and False are left out."""
+    """An element. In names of attributes `_` becomes `-` and one at the end goes: `class_`, `data_v`.
+
+    Attributes that are None or False are left out, those that are True have no value.
+    """
     parts = [f"<{name}"]
     for key, value in attributes.items():
         if value is None or value is False:

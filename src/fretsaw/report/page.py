@@ -1,15 +1,15 @@
 """A result as one HTML page that needs nothing else: no network, no fonts, no chart library.
 
-The charts are SVG that is drawn here, so that the page stays small, prints as it looks, and opens on a machine without a
-network, years from now. A little script adds what paper cannot do: pointing, filtering, sorting, switching; without it
-everything but the switches and tooltips is still there. Equal results give equal bytes.
+The charts are SVG that is drawn here, so that the page stays small, prints as it looks, and opens years from now on a
+machine without a network. A little script adds what paper cannot do: pointing, filtering, sorting, switching; without
+it everything but the switches and tooltips is still there. Equal results give equal bytes.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from fretsaw.report import disruptions, facts, frame, lives, money, overtime, tiles, verdict, work
+from fretsaw.report import disruptions, facts, frame, lives, money, overtime, tiles, verdict, words, work
 from fretsaw.report.markup import Html, el
 
 Result = dict[str, Any]
@@ -54,7 +54,7 @@ def _section(identity: str, title: str, inside: Html, told: str = "") -> Html:
 
 def _range(result: Result) -> str:
     """The time zone and the step, which all charts share."""
-    return f"UTC, in steps of {facts.words.span(result['series']['step'])}"
+    return f"UTC, in steps of {words.span(result['series']['step'])}"
 
 
 def _money(result: Result) -> Html:

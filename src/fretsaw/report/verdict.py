@@ -16,7 +16,7 @@ def alarms(result: Result) -> Html | None:
     broken = result.get("violations") or []
     if broken:
         head = el("h2", f"{words.counted(len(broken), 'violation')}: do not trust these figures")
-        told = "The simulation broke a law that holds in every cluster. That is a fault of the simulator, not of the scenario."
+        told = "The run broke a law that holds in every cluster: a fault of the simulator, not of the scenario."
         found.append(
             el("section", head, el("p", told), _list(broken), class_="alarm bad", role="alert", id="violations")
         )

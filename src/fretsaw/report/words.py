@@ -62,9 +62,9 @@ def span(seconds: float) -> str:
     if 0 < seconds < 0.95:
         return f"{max(seconds, 0.1):.1f}s"
     left = round(seconds)
-    parts = []
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        number, left = divmod(left, length)
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        number, left = divmod(left, size)
         if number or parts:
             parts.append(f"{number}{unit}" if number else "")
     return " ".join(part for part in parts[:2] if part) or "0s"
@@ -73,7 +73,7 @@ def span(seconds: float) -> str:
 def length(seconds: float) -> str:
     """`7 days`, `12 hours`; `2d 10h` where neither is whole."""
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds and seconds % size == 0:
+        if seconds and seconds % size == 0 and seconds / size <= 48:
             return counted(round(seconds / size), unit)
     return span(seconds)
 
@@ -90,8 +90,8 @@ def ratio(part: float, whole: float) -> float | None:
 
 
 def number(value: float) -> str:
-    """`1,234`, or `1,234.5` where there is a fraction."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    """`1,234`; below a thousand a fraction has one digit: `234.5`."""
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:,.1f}"
 
 
 def counted(count: int, noun: str) -> str:

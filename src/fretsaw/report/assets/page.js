@@ -17,7 +17,7 @@
   const UNITS = {
     "$/h": (v) => `$${fixed(v, v < 10 ? 3 : 2)}/h`,
     $: (v) => `$${fixed(v, 2)}`,
-    "": (v) => v.toLocaleString("en-US", { maximumFractionDigits: 1 }),
+    "": (v) => fixed(v, Number.isInteger(v) || v >= 1000 ? 0 : 1),
   };
   const span = (seconds) => {
     let left = Math.round(seconds);
