@@ -112,6 +112,9 @@ spreads = st.builds(
 )
 
 
+wishing = st.tuples(node_affinities, pod_affinities, pod_affinities)
+
+
 @st.composite
 def pods(draw: st.DrawFn, number: int, node: str = "") -> Pod:
     requests = {}
@@ -152,6 +155,25 @@ def histories(draw: st.DrawFn) -> tuple[list[tuple[str, Any]], list[Pod]]:
         else:
             steps.append((what, draw(st.integers(0, 11))))
     return steps, [draw(pods(100)), draw(pods(101))]
+
+
+@st.composite
+def calm(draw: st.DrawFn) -> tuple[list[tuple[str, Any]], list[Pod]]:
+    """Nodes that take almost any pod, and pods with wishes: what decides is the scores."""
+    steps: list[tuple[str, Any]] = []
+    for number in range(draw(st.integers(2, 5))):
+        one = draw(nodes(number))
+        preferring = tuple(t for t in one.spec.taints if t.effect == "PreferNoSchedule")
+        room = {"cpu": draw(st.sampled_from(["4", "9"])), "memory": "8Gi", "pods": "20", "nvidia.com/gpu": "9"}
+        steps.append(("node", replace(one, spec=NodeSpec(taints=preferring), status=NodeStatus(allocatable=room))))
+    steps += [("pod", draw(pods(number, f"n{draw(st.integers(0, 4))}"))) for number in range(draw(st.integers(0, 6)))]
+    asked = []
+    for number in (100, 101):
+        one = draw(pods(number))
+        wishes = Affinity(*(replace(part, required=type(part)().required) for part in draw(wishing)))
+        spread = tuple(replace(s, when_unsatisfiable="ScheduleAnyway") for s in one.spec.topology_spread_constraints)
+        asked.append(replace(one, spec=replace(one.spec, affinity=wishes, topology_spread_constraints=spread)))
+    return steps, asked
 
 
 def play(steps: list[tuple[str, Any]], asked: list[Pod]) -> None:
@@ -198,6 +220,12 @@ def compare(snapshot: Snapshot, molds: Molds, plain: Cluster, pod: Pod) -> None:
 @given(histories())
 @settings(max_examples=400, deadline=None)
 def test_masks_and_scores_are_those_of_the_twin(history: tuple[list[tuple[str, Any]], list[Pod]]) -> None:
+    play(*history)
+
+
+@given(calm())
+@settings(max_examples=300, deadline=None)
+def test_scores_of_wishes_are_those_of_the_twin(history: tuple[list[tuple[str, Any]], list[Pod]]) -> None:
     play(*history)
 
 

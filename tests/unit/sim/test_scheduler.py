@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from fretsaw.api.meta import ObjectMeta
-from fretsaw.api.node import Node, NodeStatus
+from fretsaw.api.node import ContainerImage, Node, NodeStatus
 from fretsaw.api.pod import Container, Pod, PodSpec, PodStatus, ResourceRequirements
 from fretsaw.sim.scheduler import Scheduler
+from fretsaw.sim.scheduler.columns import Columns
+from fretsaw.sim.scheduler.images import Images
+from fretsaw.sim.scheduler.mold import MIB, make
 from fretsaw.sim.scheduler.queue import Queue, backoff
 from fretsaw.sim.world import World
 
@@ -196,6 +200,16 @@ def test_preemption_is_told() -> None:
     assert [c.reason for c in world.store.get("Pod", "default/low").status.conditions] == ["PreemptionByScheduler"]
 
 
+def test_what_preemption_nominated_is_no_plan() -> None:
+    high = pod("high", cpu="4")
+    world, _ = world_with(node("a"), pod("low", at="a", cpu="4"), replace(high, spec=replace(high.spec, priority=5)))
+    world.loop.run(100)
+    world.store.remove("Pod", "default/low")
+    world.loop.run(5000)
+    assert bound(world) == {"high": "a"}
+    assert facts(world, "planned-landing") == []
+
+
 def test_each_of_several_equal_pods_preempts_for_itself() -> None:
     lows = [pod(f"low{n}", at=f"n{n}", cpu="4") for n in range(3)]
     highs = [pod(f"high{n}", cpu="4") for n in range(3)]
@@ -236,6 +250,21 @@ def test_a_resized_pod_counts_with_the_larger_of_both() -> None:
     world.store.put(pod("p", cpu="2"))
     world.loop.run(100)
     assert bound(world) == {"x": "a"}
+
+
+@pytest.mark.parametrize(("size", "score"), [(20, 0), (46, 0), (48, 0), (1023, 50), (2000, 100), (9000, 100)])
+def test_images_score_between_23_and_1000_mebibytes(size: int, score: int) -> None:
+    """Half of the nodes have the image, so that half of its size counts."""
+    columns = Columns()
+    images = Images(columns)
+    for name in ("a", "b"):
+        columns.put(node(name))
+    having = replace(node("b").status, images=(ContainerImage(names=("app:latest",), size_bytes=size * MIB),))
+    images.put(1, replace(node("b"), status=having))
+    mold = make(0, replace(pod("p"), spec=PodSpec(containers=(Container(name="c", image="app"),))), None)
+    found = images.score(mold, np.array([0, 1]))
+    assert found is not None
+    assert found.tolist() == [0, score]
 
 
 def test_an_empty_queue_has_nothing_to_try() -> None:
