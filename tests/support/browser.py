@@ -128,12 +128,14 @@ class Browser:
         self._call("POST", f"/element/{self.find(selector)}/click", {})
 
     def _show(self, selector: str) -> None:
-        """Scroll to an element, clear of the bar at the top."""
+        """Scroll to an element, clear of the bar at the top, and wait until the page has noticed."""
         middle = "{block: 'center', behavior: 'instant'}"
-        self.run(f"document.querySelector({json.dumps(selector)}).scrollIntoView({middle})")
+        drawn = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+        self.run(f"document.querySelector({json.dumps(selector)}).scrollIntoView({middle}); return {drawn}")
 
     def type(self, selector: str, text: str) -> None:
         """Keys for an element, which gets the focus; names of KEYS are single keys."""
+        self._show(selector)
         self._call("POST", f"/element/{self.find(selector)}/value", {"text": KEYS.get(text, text)})
 
     def clear(self, selector: str) -> None:

@@ -42,7 +42,7 @@ def _table(result: Result, rows: Sequence[Row]) -> Html:
         Column("took", lambda row: figure(row.get("tookSeconds"), words.span)),
         Column("outcome", lambda row: text(row["outcome"]), number=False, wide=True),
     ]  # fmt: skip
-    return sheet.draw("Disruptions", columns, rows, key="disruptions", most=12, attributes=_tone)
+    return sheet.draw("Disruptions", columns, rows, key="disruptions-table", most=12, attributes=_tone)
 
 
 def _tone(row: Row) -> dict[str, Any]:

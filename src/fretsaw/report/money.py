@@ -62,7 +62,8 @@ def by_workload(result: Result) -> Html:
 
     def bar(row: Row) -> Cell:
         colour = "var(--accent)" if row["workload"] else "var(--other)"
-        return Cell(meter([(colour, row["total"])], most) if not row.get("whole") else None, row["total"])
+        bar = None if row.get("whole") else meter([(colour, row["total"])], most)
+        return Cell(bar, row["total"], row.get("made", False))
 
     def each(row: Row) -> Cell:
         hours = row.get("gpuHours")

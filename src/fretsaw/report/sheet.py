@@ -64,16 +64,7 @@ def draw(
 
     key: the page's name for it. attributes: of a row.
     """
-    head = [
-        el(
-            "th",
-            el("button", column.title, type="button"),
-            scope="col",
-            class_=_class(column),
-            title=column.hint or None,
-        )
-        for column in columns
-    ]
+    head = [_title(column) for column in columns]
     body = [el("tr", _cells(columns, row), **attributes(row)) for row in rows]
     below = [el("tr", _cells(columns, row)) for row in foot]
     return el(
@@ -93,6 +84,12 @@ def draw(
         role="region",
         aria_label=title,
     )
+
+
+def _title(column: Column) -> Html:
+    """A column's head, which sorts by it; one that only has bars is named for those who cannot see them."""
+    name = el("button", column.title, type="button") if column.title else el("span", "bar", class_="hidden")
+    return el("th", name, scope="col", class_=_class(column), title=column.hint or None)
 
 
 def _cells(columns: Sequence[Column], row: Any) -> Iterable[Html]:

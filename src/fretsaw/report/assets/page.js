@@ -236,7 +236,7 @@
     const i = Number(node.dataset.i);
     return [rows.get(i).textContent, ...known.pods[i].map(([pod]) => pod)].join(" ").toLowerCase();
   });
-  filter?.addEventListener("input", () => {
+  const sift = () => {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     let found = 0;
     if (words.length && !filtered) wasOpen = pools.map((pool) => pool.open);
@@ -254,7 +254,8 @@
     });
     filtered = words.length > 0;
     $("#found").textContent = words.length ? `${found} of ${nodes.length} nodes` : `${nodes.length} node${nodes.length === 1 ? "" : "s"}`;
-  });
+  };
+  for (const event of ["input", "change"]) filter?.addEventListener(event, sift);
   const all = $("#open-all");
   all?.addEventListener("click", () => {
     const open = all.dataset.open !== "true";
