@@ -13,7 +13,7 @@ from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.api.nodepool import NodePool
 
 
-class Action(msgspec.Struct, frozen=True, tag=True, tag_field="action", omit_defaults=True):
+class Action(msgspec.Struct, frozen=True, tag=True, tag_field="action", rename="camel", omit_defaults=True):
     """Base of all actions."""
 
 

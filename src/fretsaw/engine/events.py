@@ -27,7 +27,7 @@ InterruptionKind = Literal[
 ]
 
 
-class Event(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, tag=True, tag_field="event", rename="camel", omit_defaults=True):
     """Base of all events."""
 
 
@@ -229,7 +229,7 @@ class Checked(Event, frozen=True):
 # Shared by events and actions
 
 
-class Command(msgspec.Struct, frozen=True, omit_defaults=True):
+class Command(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A disruption: candidates to take away, replacements to wait for first."""
 
     id: str

@@ -18,9 +18,11 @@ from fretsaw.engine import events as e
 from fretsaw.engine.options import Options
 from fretsaw.engine.state import ClusterState, key_of
 from fretsaw.engine.turn import Engine, Turn
+from fretsaw.errors import BrokenInvariant
 from fretsaw.sim.loop import Timer
 from fretsaw.sim.world import World
 
+Listener = Callable[[Millis, e.Event | Turn], None]
 LAG: Millis = 50
 """From a change to the turn that sees it: what watches, queues and a status write take, roughly."""
 SEEN = frozenset(
@@ -59,12 +61,22 @@ class Autoscaler:
         self._provider = provider
         self._evictor = evictor
         self.state = ClusterState()
-        self.listeners: list[Callable[[Millis, e.Event | Turn], None]] = []
-        """Called with every event that is applied, and every turn that wants something."""
+        self.listeners: list[Listener] = []
+        """Called with every event that is applied, and every turn, also one that wants nothing."""
+        self._early: list[tuple[Millis, e.Event]] = []
+        """What was told before the first turn, for those who begin to listen until then."""
         self.turns = 0
         self._timer: Timer | None = None
         world.store.watch_all(self._changed)
         world.on_report(self.tell)
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with everything, what is past included. Raises BrokenInvariant after the first turn."""
+        if self.turns:
+            raise BrokenInvariant("somebody wants to hear all of a run that has begun")
+        for at, event in self._early:
+            listener(at, event)
+        self.listeners.append(listener)
 
     def tell(self, event: e.Event) -> None:
         """Something happened."""
@@ -79,6 +91,8 @@ class Autoscaler:
 
     def _apply(self, event: e.Event) -> None:
         self.state.apply(event)
+        if not self.turns:
+            self._early.append((self._world.loop.now, event))
         for listener in self.listeners:
             listener(self._world.loop.now, event)
 
@@ -93,10 +107,10 @@ class Autoscaler:
     def _turn(self) -> None:
         self._timer = None
         self.turns += 1
+        self._early.clear()
         turn = self._engine.turn(self.state, self._world.loop.now)
-        if turn.actions or turn.notes:
-            for listener in self.listeners:
-                listener(self._world.loop.now, turn)
+        for listener in self.listeners:
+            listener(self._world.loop.now, turn)
         self.state.settle()
         for note in turn.notes:
             self.state.apply(note)

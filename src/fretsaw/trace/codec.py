@@ -1,158 +1,146 @@
 """Events, turns and facts as JSON lines, and back.
 
     {"trace": 1, "options": {…}, "about": {…}}                      the first line
-    {"spec": 3, "is": {…}}                                          a pod's spec, named by number from here on
-    {"catalog": 1, "is": {…}}                                       a catalog, likewise
-    {"at": 1767571200000, "event": "Changed", "kind": "Pod", "obj": {…}}
-    {"at": …, "event": "Interrupted", "providerID": …}
-    {"at": …, "turn": {"actions": [{"do": "CreateClaim", …}], "notes": [{"event": …}], "wake": …}}
-    {"at": …, "fact": "instance-running", "about": "Instance/…", …}
+    {"at": 1767571200000, "event": "Changed", "obj": {"kind": "Pod", "key": "ml/train-0", "is": {…}, "spec": 3}}
+    {"at": …, "event": "Interrupted", "providerId": …, "kind": "spot_interrupted"}
+    {"at": …, "turn": {"actions": [{"action": "CreateClaim", …}], "notes": [{"event": "BatchDone", …}], "wake": …}}
+    {"at": …, "fact": "instance-running", "about": "Instance/…", "data": {…}}
 
-Pods of a workload share their spec, so that it is written once: a trace of a week stays small, and a reader gets one
-object for equal specs again, by which the engine recognises equal pods.
+`objects` says how objects are told, `tables` what is written once and named by a number; `docs/trace.md` is the page
+for users. Equal runs give equal bytes: sets are sorted, maps keep their order, which decisions may depend on.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
-from fretsaw.api.catalog import Catalog
-from fretsaw.api.kinds import KINDS
-from fretsaw.api.meta import Object
-from fretsaw.api.pod import Pod, PodSpec
 from fretsaw.api.times import Millis
 from fretsaw.engine import actions, events
 from fretsaw.engine.options import Options
 from fretsaw.engine.turn import Turn
 from fretsaw.errors import UserError
+from fretsaw.trace.objects import ReadObjects, WriteObjects
+from fretsaw.trace.tables import ENCODER, ReadTables, WriteTables
 
 VERSION = 1
-_STRUCTS = {kind.name: kind for kind in KINDS.values()}
-_EVENTS = {cls.__name__: cls for cls in events.AnyEvent.__args__}
-_ACTIONS = {cls.__name__: cls for cls in actions.AnyAction.__args__}
+_SORTING = msgspec.json.Encoder(order="deterministic")
+_EVENTS: dict[str, type[events.Event]] = {cls.__name__: cls for cls in events.AnyEvent.__args__}
+_ACTIONS: dict[str, type[actions.Action]] = {cls.__name__: cls for cls in actions.AnyAction.__args__}
+_ALL = (*_EVENTS.values(), *_ACTIONS.values())
+_WITH_SETS = frozenset(cls for cls in _ALL if any("frozenset" in str(t) for t in cls.__annotations__.values()))
+_OBJECTS: dict[type[msgspec.Struct], tuple[str, ...]] = {
+    cls: tuple(n for n, t in cls.__annotations__.items() if t in ("Object", "NodeClaim", "Node", "NodePool"))
+    for cls in _ALL
+}
+"""Fields that hold a Kubernetes object."""
+AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON has it; sets become sorted lists, so that equal values give equal text."""
-    return msgspec.to_builtins(value, order="deterministic")
+class Fact(msgspec.Struct, frozen=True):
+    """Something that happened beside what the engine is told: see `docs/trace.md` for the words."""
 
-
-class Writer:
-    """Turns what happens into lines."""
-
-    def __init__(self, write: Callable[[str], object], options: Options, about: dict[str, Any]) -> None:
-        """write: takes one line with its end. about: what a reader may want to know, such as the scenario's name."""
-        self._write = write
-        self._specs: dict[int, tuple[int, PodSpec]] = {}
-        self._texts: dict[bytes, int] = {}
-        self._catalogs: dict[int, tuple[int, Catalog]] = {}
-        self._line({"trace": VERSION, "options": plain(options), "about": about})
-
-    def event(self, at: Millis, event: events.Event) -> None:
-        """The engine was told something."""
-        self._line({"at": at, **self._event(event)})
-
-    def turn(self, at: Millis, turn: Turn) -> None:
-        """The engine wants something."""
-        self._line({"at": at, "turn": self._turn(turn)})
-
-    def fact(self, at: Millis, what: str, about: str, data: dict[str, Any]) -> None:
-        """Something else happened."""
-        self._line({"at": at, "fact": what, "about": about, **data})
-
-    def _turn(self, turn: Turn) -> dict[str, Any]:
-        return {
-            "actions": [self._action(action) for action in turn.actions],
-            "notes": [self._event(note) for note in turn.notes],
-            "wake": turn.wake,
-        }
-
-    def _event(self, event: events.Event) -> dict[str, Any]:
-        match event:
-            case events.Changed(obj):
-                return {"event": "Changed", **self._object(obj)}
-            case events.CatalogRead(pools, catalog, why):
-                number = self._catalog(catalog) if catalog is not None else None
-                return {"event": "CatalogRead", "pools": list(pools), "catalog": number, "why": why}
-        found: dict[str, Any] = plain(event)
-        return {"event": found.pop("type"), **found}
-
-    def _action(self, action: actions.Action) -> dict[str, Any]:
-        return _told(action)
-
-    def _object(self, obj: Object) -> dict[str, Any]:
-        kind = type(obj).__name__
-        if not isinstance(obj, Pod):
-            return {"kind": kind, "obj": plain(obj)}
-        bare = msgspec.structs.replace(obj, spec=PodSpec())
-        return {"kind": kind, "obj": plain(bare), "spec": self._spec(obj.spec), "nodeName": obj.spec.node_name}
-
-    def _spec(self, spec: PodSpec) -> int:
-        known = self._specs.get(id(spec))
-        if known is not None:
-            return known[0]
-        unbound = msgspec.structs.replace(spec, node_name="") if spec.node_name else spec
-        text = msgspec.json.encode(unbound)
-        number = self._texts.get(text)
-        if number is None:
-            number = self._texts[text] = len(self._texts)
-            self._line({"spec": number, "is": plain(unbound)})
-        self._specs[id(spec)] = (number, spec)
-        return number
-
-    def _catalog(self, catalog: Catalog) -> int:
-        known = self._catalogs.get(id(catalog))
-        if known is None:
-            known = self._catalogs[id(catalog)] = (len(self._catalogs), catalog)
-            self._line({"catalog": known[0], "is": plain(catalog)})
-        return known[0]
-
-    def _line(self, value: dict[str, Any]) -> None:
-        self._write(json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n")
-
-
-def _told(action: actions.Action) -> dict[str, Any]:
-    found: dict[str, Any] = plain(action)
-    return {"do": found.pop("type"), **found}
+    what: str
+    about: str
+    """`Kind/name` or `Kind/namespace/name`."""
+    data: dict[str, Any] = {}
 
 
 class Line(msgspec.Struct, frozen=True):
     """One thing that happened. Exactly one of `event`, `turn` and `fact` is there."""
 
+    number: int
+    """In the file, from 1."""
     at: Millis
     event: events.Event | None = None
-    turn: dict[str, Any] | None = None
-    """As it was written: compare it with `encoded` of another turn."""
-    notes: tuple[events.Event, ...] = ()
-    """The turn's notes."""
-    fact: dict[str, Any] | None = None
+    turn: Turn | None = None
+    fact: Fact | None = None
+
+
+class Writer:
+    """Turns what happens into lines."""
+
+    def __init__(self, write: Callable[[bytes], object], options: Options, about: dict[str, Any]) -> None:
+        """write: takes a line with its end. about: what a reader may want to know, such as the scenario's name."""
+        self._write = write
+        self._tables = WriteTables(self._line)
+        self._objects = WriteObjects(self._tables)
+        self._line(ENCODER.encode({"trace": VERSION, "options": options, "about": about}))
+
+    def event(self, at: Millis, event: events.Event) -> None:
+        """The engine was told something."""
+        self._line(b'{"at":%d,%b' % (at, self._event(event)[1:]))
+
+    def turn(self, at: Millis, turn: Turn) -> None:
+        """The engine was asked what to do; this is what it wants, which may be nothing."""
+        parts = []
+        if turn.actions:
+            parts.append(b'"actions":[%b]' % b",".join([self._encoded(action) for action in turn.actions]))
+        if turn.notes:
+            parts.append(b'"notes":[%b]' % b",".join([self._event(note) for note in turn.notes]))
+        if turn.wake is not None:
+            parts.append(b'"wake":%d' % turn.wake)
+        self._line(b'{"at":%d,"turn":{%b}}' % (at, b",".join(parts)))
+
+    def fact(self, at: Millis, what: str, about: str, data: dict[str, Any]) -> None:
+        """Something else happened."""
+        self._line(ENCODER.encode({"at": at, "fact": what, "about": about, "data": data}))
+
+    def _event(self, event: events.Event) -> bytes:
+        match event:
+            case events.CatalogRead(_, catalog) if catalog is not None:
+                number: Any = self._tables.catalog(catalog)
+                return ENCODER.encode(replace(event, catalog=number))
+            case events.Gone(kind, key):
+                self._objects.forget(kind, key)
+        return self._encoded(event)
+
+    def _encoded(self, value: events.Event | actions.Action) -> bytes:
+        objects = {name: self._objects.told(getattr(value, name)) for name in _OBJECTS[type(value)]}
+        encoder = _SORTING if type(value) in _WITH_SETS else ENCODER
+        return encoder.encode(replace(value, **objects) if objects else value)
+
+    def _line(self, text: bytes) -> None:
+        self._write(text + b"\n")
 
 
 class TraceError(UserError):
     """A line that is none of a trace."""
 
-    def __init__(self, number: int, wrong: str) -> None:
-        super().__init__(f"line {number}", wrong, right="a file that `fretsaw simulate --trace` has written")
+    def __init__(self, file: str, number: int, wrong: str, seen: str = "") -> None:
+        super().__init__(f"{file}:{number}", wrong, seen, "a file that `fretsaw simulate --trace` has written")
 
 
 class Reader:
-    """Turns lines into what happened."""
+    """Turns lines into what happened. Reading stops at the first line that is wrong."""
 
-    def __init__(self, lines: Iterator[str]) -> None:
-        """Raises TraceError where the first line is no trace's."""
+    def __init__(self, lines: Iterable[bytes], file: str = "<trace>") -> None:
+        """file: how messages call it. Raises TraceError where the first line is no trace's."""
+        self.file = file
         self._lines = enumerate(lines, 1)
-        head = self._parsed(*next(self._lines, (1, "")))
-        if head.get("trace") != VERSION:
-            raise TraceError(1, f"no trace of version {VERSION} begins so")
-        self.options = msgspec.convert(head["options"], Options)
-        self.about: dict[str, Any] = head.get("about", {})
-        self._specs: dict[int, PodSpec] = {}
-        self._bound: dict[tuple[int, str], PodSpec] = {}
-        self._catalogs: dict[int, Catalog] = {}
+        head = self._head()
+        try:
+            self.options = msgspec.convert(head["options"], Options)
+            self.about: dict[str, Any] = msgspec.convert(head.get("about", {}), dict[str, Any])
+        except (KeyError, ValueError) as error:
+            raise TraceError(file, 1, _wrong(error)) from error
+        self._tables = ReadTables()
+        self._objects = ReadObjects(self._tables)
+
+    def _head(self) -> dict[str, Any]:
+        number, text = next(self._lines, (1, b""))
+        if not text.strip():
+            raise TraceError(self.file, number, "no trace", "the file is empty" if not text else "an empty line")
+        head = self._parsed(number, text)
+        if "trace" not in head:
+            raise TraceError(self.file, number, "no trace", "its first line does not say so")
+        if head["trace"] != VERSION:
+            raise TraceError(self.file, number, f"a trace of another version than {VERSION}", str(head["trace"]))
+        return head
 
     def __iter__(self) -> Iterator[Line]:
         """What happened, in order. Raises TraceError with the line's number."""
@@ -161,65 +149,80 @@ class Reader:
                 continue
             value = self._parsed(number, text)
             try:
-                line = self._read(value)
-            except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
-                raise TraceError(number, str(error)) from error
+                line = self._read(number, value)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise TraceError(self.file, number, _wrong(error)) from error
             if line is not None:
                 yield line
 
-    @staticmethod
-    def _parsed(number: int, text: str) -> dict[str, Any]:
+    def _parsed(self, number: int, text: bytes) -> dict[str, Any]:
         try:
-            value = json.loads(text)
-        except ValueError as error:
-            raise TraceError(number, f"not JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise TraceError(number, "not a JSON object")
-        return value
+            return _DECODER.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            what = "not a JSON object" if isinstance(error, msgspec.ValidationError) else f"not JSON: {error}"
+            raise TraceError(self.file, number, what, _shown(text)) from error
 
-    def _read(self, value: dict[str, Any]) -> Line | None:
-        if "is" in value:
-            if "spec" in value:
-                self._specs[value["spec"]] = msgspec.convert(value["is"], PodSpec)
-            else:
-                self._catalogs[value["catalog"]] = msgspec.convert(value["is"], Catalog)
+    def _read(self, number: int, value: dict[str, Any]) -> Line | None:
+        if "at" not in value:
+            self._tables.define(value)
             return None
-        at = int(value.pop("at"))
+        at = msgspec.convert(value["at"], int)
         if "event" in value:
-            return Line(at, event=self._event(value))
+            return Line(number, at, event=self._event(value))
         if "turn" in value:
-            return Line(at, turn=value["turn"], notes=tuple(self._event(dict(n)) for n in value["turn"]["notes"]))
-        return Line(at, fact=value)
+            return Line(number, at, turn=self._turn(value["turn"]))
+        return Line(number, at, fact=Fact(value["fact"], value["about"], value.get("data", {})))
+
+    def _turn(self, value: dict[str, Any]) -> Turn:
+        found = tuple([self._built(_named(_ACTIONS, one, "action"), one) for one in value.get("actions", ())])
+        notes = tuple([self._event(one) for one in value.get("notes", ())])
+        return Turn(found, notes, msgspec.convert(value.get("wake"), int | None))
 
     def _event(self, value: dict[str, Any]) -> events.Event:
-        name = value.pop("event")
-        if name == "Changed":
-            return events.Changed(self._object(value))
-        if name == "CatalogRead":
-            number = value["catalog"]
-            catalog = self._catalogs[number] if number is not None else None
-            return events.CatalogRead(tuple(value["pools"]), catalog, value["why"])
-        found: events.Event = msgspec.convert({"type": name, **value}, _EVENTS[name])
-        return found
+        if value["event"] == "CatalogRead" and value["catalog"] is not None:
+            catalog = self._tables.catalog(value["catalog"])
+            return replace(msgspec.convert({**value, "catalog": None}, events.CatalogRead), catalog=catalog)
+        event = self._built(_named(_EVENTS, value, "event"), value)
+        if isinstance(event, events.Gone):
+            self._objects.forget(event.kind, event.key)
+        return event
 
-    def _object(self, value: dict[str, Any]) -> Object:
-        obj = msgspec.convert(value["obj"], _STRUCTS[value["kind"]].load_struct())
-        if not isinstance(obj, Pod):
-            return obj
-        return msgspec.structs.replace(obj, spec=self._spec(value["spec"], value["nodeName"]))
-
-    def _spec(self, number: int, node: str) -> PodSpec:
-        if not node:
-            return self._specs[number]
-        known = self._bound.get((number, node))
-        if known is None:
-            known = msgspec.structs.replace(self._specs[number], node_name=node)
-            self._bound[number, node] = known
-        return known
+    def _built(self, cls: type[AnyStruct], value: dict[str, Any]) -> AnyStruct:
+        objects = _OBJECTS[cls]
+        if not objects:
+            return msgspec.convert(value, cls)
+        given: dict[str, Any] = {}
+        for name, encoded, type_ in _fields(cls):
+            if encoded in value:
+                told = value[encoded]
+                given[name] = self._objects.read(told) if name in objects else msgspec.convert(told, type_)
+        return cls(**given)
 
 
-def encoded(turn: Turn) -> dict[str, Any]:
-    """A turn as the trace holds it, so that two can be compared."""
-    writer = Writer(lambda _: None, Options(), {})
-    found: dict[str, Any] = json.loads(json.dumps(writer._turn(turn)))
-    return found
+@cache
+def _fields(cls: type[msgspec.Struct]) -> tuple[tuple[str, str, Any], ...]:
+    return tuple((field.name, field.encode_name, field.type) for field in msgspec.structs.fields(cls))
+
+
+_DECODER = msgspec.json.Decoder(dict[str, Any])
+
+
+def _named(known: dict[str, type[AnyStruct]], value: dict[str, Any], tag: str) -> type[AnyStruct]:
+    """The class of an event or action. Raises ValueError for an unknown one."""
+    name = value[tag]
+    if name not in known:
+        raise ValueError(f"no such {tag}: {name}")
+    return known[name]
+
+
+def _wrong(error: Exception) -> str:
+    """An exception as what is wrong with the line."""
+    if isinstance(error, LookupError):
+        return f"it lacks {error}, or what that stands for"
+    return str(error)
+
+
+def _shown(text: bytes) -> str:
+    """The start of a line, fit for a terminal."""
+    start = text[:40].decode("utf-8", "replace").strip()
+    return "".join(c if c.isprintable() else "?" for c in start) + (" …" if len(text) > 40 else "")

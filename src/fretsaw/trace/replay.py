@@ -2,52 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 
 from fretsaw.api.times import Millis
 from fretsaw.engine.state import ClusterState
-from fretsaw.engine.turn import Engine
-from fretsaw.trace.codec import Reader, encoded
+from fretsaw.engine.turn import Engine, Turn
+from fretsaw.trace.codec import Line, Reader
 
 
-class Difference(msgspec.Struct, frozen=True):
+class Difference(msgspec.Struct, frozen=True, eq=False):
     """A turn that went another way."""
 
+    line: int
+    """Where the turn is recorded."""
     at: Millis
-    recorded: dict[str, Any]
-    now: dict[str, Any]
+    then: Turn
+    now: Turn
+    told: tuple[Line, ...] = ()
+    """The events since the turn before."""
 
 
 class Replayed(msgspec.Struct):
-    """How a replay went."""
+    """How a replay went so far."""
 
     events: int = 0
     turns: int = 0
-    differences: list[Difference] = msgspec.field(default_factory=list)
+    decisions: int = 0
+    """Actions of all turns, as recorded."""
+    differences: int = 0
 
 
-def replay(reader: Reader, most: int = 20) -> Replayed:
-    """Feed the recorded events to a fresh engine and compare each turn; ends after `most` differences.
+def replay(reader: Reader, result: Replayed) -> Iterator[Line | Difference]:
+    """Feed the recorded events to a fresh engine; what was read, each turn that differs followed by how.
 
-    What is compared are actions and notes; the recorded notes are applied, so that one difference does not cause all
-    that follow. Raises TraceError.
+    Compared are actions, notes and the time of the next look. The recorded notes are applied, so that one difference
+    does not cause all that follow. result: filled meanwhile. Raises TraceError.
     """
-    result = Replayed()
-    state, engine = ClusterState(), Engine(reader.options)
+    state, engine, told = ClusterState(), Engine(reader.options), []
     for line in reader:
+        yield line
         if line.event is not None:
             result.events += 1
+            told.append(line)
             state.apply(line.event)
         elif line.turn is not None:
             result.turns += 1
-            now = encoded(engine.turn(state, line.at))
-            if any(now[part] != line.turn[part] for part in ("actions", "notes")):
-                result.differences.append(Difference(line.at, line.turn, now))
-                if len(result.differences) >= most:
-                    break
+            result.decisions += len(line.turn.actions)
+            now = engine.turn(state, line.at)
+            if now != line.turn:
+                result.differences += 1
+                yield Difference(line.number, line.at, line.turn, now, tuple(told))
+            told = []
             state.settle()
-            for note in line.notes:
+            for note in line.turn.notes:
                 state.apply(note)
-    return result
