@@ -55,6 +55,16 @@ def test_a_phone_scrolls_down_only(phone: Browser, pages: Path, name: str) -> No
     assert phone.complaints() == []
 
 
+def test_names_keep_their_room_on_a_phone(phone: Browser, pages: Path) -> None:
+    phone.open(pages / "week.html")
+    phone.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    widths = phone.run(
+        "return [...document.querySelectorAll('tbody th')].filter((th) => th.checkVisibility()).map((th) => th.getBoundingClientRect().width)"
+    )
+    assert len(widths) > 100
+    assert min(widths) >= 120
+
+
 def test_a_name_runs_no_script(desktop: Browser, pages: Path) -> None:
     desktop.open(pages / "hostile.html")
     desktop.click("#open-all")

@@ -145,8 +145,8 @@ def _print(result: dict[str, Any], output: str, html_file: str | None) -> None:
         click.echo(json.dumps(result, indent=2, ensure_ascii=False))
         return
     from fretsaw.cli.render import console
-    from fretsaw.report.summary import summary
+    from fretsaw.report.summary import draw
 
-    summary(result, console())
+    draw(console(), result)
     if html_file is not None:
         click.echo(f"Report: {html_file}")

@@ -133,7 +133,7 @@ def html(comparison: Comparison) -> str:
         el(
             "section",
             el("h2", f"Failed: {words.counted(len(failures), 'run')}"),
-            el("p", "They are left out here."),
+            el("p", "Left out here."),
             el("ul", [el("li", each) for each in failures]),
             class_="alarm bad",
             role="alert",

@@ -10,7 +10,7 @@ from rich.text import Text
 from fretsaw.report import table
 from fretsaw.report.table import Column
 
-ASCII = str.maketrans("█░–·×…→↑↓✓✗─", "#.-|x~>^v+!-")
+ASCII = str.maketrans("█░–·×…→↑↓✓✗─±≈", "#.-|x~>^v+!-~~")
 """One sign for one, so that columns stay aligned."""
 CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], "�")
 """What a name could move the cursor with."""
