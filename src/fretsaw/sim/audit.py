@@ -162,8 +162,16 @@ class Audit:
             )
 
     def _counts(self, node: Node, pool: str) -> bool:
+        """Whether a node is one of its pool's for budgets. One whose instance is ending is none any more.
+
+        Source: Karpenter v1.14 pkg/controllers/disruption/helpers.go (BuildDisruptionBudgetMapping).
+        """
         labels = node.metadata.labels
-        return labels.get(NODEPOOL) == pool and labels.get("karpenter.sh/initialized") == "true"
+        if labels.get(NODEPOOL) != pool or labels.get("karpenter.sh/initialized") != "true":
+            return False
+        claim: NodeClaim | None = self._store.get("NodeClaim", self._claim_name(node))
+        ending = claim.condition("InstanceTerminating") if claim is not None else None
+        return ending is None or ending.status != "True"
 
     def _claim_name(self, node: Node) -> str:
         return next((o.name for o in node.metadata.owner_references if o.kind == "NodeClaim"), "")
