@@ -92,8 +92,9 @@ def result(**more: Any) -> dict[str, Any]:
         "gpuHours": {"bought": 50.0, "requested": 40.0, "used": 20.0},
         "interruptions": 3, "insufficientCapacity": 7,
         "disruptions": {"Empty": 2, "Underutilized": 0, "Drifted": 1, "Expired": 1},
-        "disruptionList": [{"at": 3600.0, "reason": "Empty", "nodes": ["a-1"]},
-                           {"at": 30000.0, "reason": "Empty", "nodes": ["b-1"]},
-                           {"at": 33000.0, "reason": "Drifted", "nodes": ["b-1"]}],
+        "disruptionList": [{"at": 3600.0, "reason": "Empty", "nodes": ["a-1"], "outcome": "done"},
+                           {"at": 30000.0, "reason": "Empty", "nodes": ["b-1"], "outcome": "done"},
+                           {"at": 31000.0, "reason": "Drifted", "nodes": ["b-1"], "outcome": "failed: replacement was deleted"},
+                           {"at": 33000.0, "reason": "Drifted", "nodes": ["b-1"], "outcome": "running"}],
         "planned": {"pods": 10, "landed": 9}, "violations": [], **more,
     }  # fmt: skip

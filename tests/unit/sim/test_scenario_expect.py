@@ -28,6 +28,7 @@ SEEN = [
     ("disruptions of gpu-b = 2", True, "2"), ("no disruption of gpu-a", False, "2"), ("no disruption of gpu-a for Drifted", True, "0"),
     ("no disruption of gpu-b between 09:00 and 19:00", False, "1"), ("no disruption of gpu-b between 10:00 and 19:00", True, "0"),
     ("disruptions for Empty of gpu-b between 08:00 and 09:00 = 1", True, "1"), ("disruptions between 22:00 and 02:00 = 1", True, "1"),
+    ("no disruption of gpu-b between 08:30 and 09:00", True, "0"),  # a failed one took nothing
     ("no disruption on weekends", True, "0"), ("disruptions on weekdays = 4", True, "4"), ("disruptions for Expired of gpu-a between 05:00 and 06:00 = 1", True, "1"),
     ("launched nodes = 2", True, "2"), ("no node of pool gpu-a", False, "1"), ("pool gpu-b is used", True, "1"), ("pool gpu-b is never used", False, "1"),
     ("pool gpu-c is not used", True, "0"), ("a node of type p4d.* is used", True, "1"), ("a node of type p4d.* of pool gpu-a is used", False, "0"),

@@ -225,14 +225,14 @@ def _disruptions(query: Query, result: Result, _: Journal | None) -> float:
 
 
 def _when_disrupted(query: Query, result: Result) -> Iterator[tuple[float, str]]:
-    """(seconds, reason) of what took nodes: commands, and expiries, which are none."""
+    """(seconds, reason) of what took nodes: commands that did not fail, and expiries, which are none."""
     pools = {node["name"]: node["nodePool"] for node in result["nodes"]["list"]}
 
     def wanted(names: Iterable[str]) -> bool:
         return not query.scope.pool or any(fnmatchcase(pools.get(name, ""), query.scope.pool) for name in names)
 
     for row in result["disruptionList"]:
-        if wanted(row["nodes"]):
+        if wanted(row["nodes"]) and not row["outcome"].startswith("failed"):
             yield row["at"], row["reason"]
     for node in result["nodes"]["list"]:
         if str(node.get("whyGone") or "").lower() == "expired" and wanted([node["name"]]):
