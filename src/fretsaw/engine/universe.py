@@ -30,6 +30,8 @@ CAPACITY_TYPE = "karpenter.sh/capacity-type"
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 RESERVATION_ID = "karpenter.k8s.aws/capacity-reservation-id"
 RESERVED = "reserved"
+LAUNCH_ORDER = (RESERVED, "spot", "on-demand")
+"""Which capacity type a launch takes where several are allowed."""
 NANO = 1_000_000_000
 
 Bits = int
@@ -148,6 +150,7 @@ class Universe:
         self._on_sale_memo: dict[Bits, Bits] = {}
         self._price_memo: dict[Bits, dict[int, tuple[int, int]]] = {}
         self._order_memo: dict[Bits, list[tuple[int, int, int]]] = {}
+        self._worst_memo: dict[Bits, dict[int, int]] = {}
         self._cheapest_memo: dict[tuple[Bits, Bits, int], tuple[tuple[int, int, int], ...]] = {}
         self.reserved_cells: Bits = sum(1 << c for c, cell in enumerate(self.cells) if cell.reserved)
 
@@ -159,7 +162,7 @@ class Universe:
         other = copy(base)
         other.cells = tuple(_reduced(cell, base._types_out(cell, offerings)) for cell in base.cells)
         other._eligible_memo, other._on_sale_memo, other._price_memo = {}, {}, {}
-        other._order_memo, other._cheapest_memo = {}, {}
+        other._order_memo, other._cheapest_memo, other._worst_memo = {}, {}, {}
         return other
 
     def _types_out(self, cell: Cell, offerings: frozenset[tuple[str, str, str]]) -> Bits:
@@ -255,6 +258,25 @@ class Universe:
                     if t not in known or price < known[t][0]:
                         known[t] = (price, c)
             self._price_memo[cells] = known
+        return known
+
+    def worst_prices(self, cells: Bits) -> Mapping[int, int]:
+        """For each type on sale in `cells`: the most that a launch may cost, in nano-USD an hour.
+
+        A launch takes reserved capacity where there is any, else spot, else on-demand, and of that the dearest offering
+        may be the one that is left. Source: Karpenter v1.14 pkg/cloudprovider types.go (WorstLaunchPrice).
+        """
+        known = self._worst_memo.get(cells)
+        if known is None:
+            by_kind: dict[str, dict[int, int]] = {kind: {} for kind in LAUNCH_ORDER}
+            for c in bits(cells):
+                worst = by_kind[self.cells[c].capacity_type]
+                for t, price in self.cells[c].price_nano.items():
+                    worst[t] = max(price, worst.get(t, 0))
+            known = {}
+            for kind in reversed(LAUNCH_ORDER):
+                known.update(by_kind[kind])
+            self._worst_memo[cells] = known
         return known
 
     def cheapest_first(self, types: Bits, cells: Bits, most: int) -> tuple[tuple[int, int, int], ...]:

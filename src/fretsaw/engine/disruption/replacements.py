@@ -14,26 +14,15 @@ import msgspec
 from fretsaw.engine.finish import Node
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.template import min_values_unmet
-from fretsaw.engine.universe import CAPACITY_TYPE, RESERVED, Bits, Universe, bits
+from fretsaw.engine.universe import CAPACITY_TYPE, Bits, Universe
 
 SPOT = "spot"
 ON_DEMAND = "on-demand"
-LAUNCH_ORDER = (RESERVED, SPOT, ON_DEMAND)
-"""Which capacity type a launch takes where several are allowed."""
 
 
 def worst_price(universe: Universe, t: int, cells: Bits) -> int | None:
-    """The most that a launch of type `t` in `cells` may cost: the dearest offering on sale of the capacity type that
-    the launch would take; None where none is on sale."""
-    for capacity_type in LAUNCH_ORDER:
-        prices = [
-            universe.cells[c].price_nano[t]
-            for c in bits(cells)
-            if universe.cells[c].capacity_type == capacity_type and t in universe.cells[c].price_nano
-        ]
-        if prices:
-            return max(prices)
-    return None
+    """The most that a launch of type `t` in `cells` may cost; None where it is not on sale there."""
+    return universe.worst_prices(cells).get(t)
 
 
 def names(node: Node) -> tuple[str, ...]:
@@ -44,13 +33,9 @@ def names(node: Node) -> tuple[str, ...]:
 
 def cheaper(node: Node, than: int) -> Node:
     """The node with only those types whose launch costs less than `than` even at its dearest."""
-    universe = node.open.template.universe
-
-    def fits(t: int) -> bool:
-        worst = worst_price(universe, t, node.cells)
-        return worst is not None and worst < than
-
-    return _kept(node, fits)
+    worst = node.open.template.universe.worst_prices(node.cells)
+    kept = tuple(entry for entry in node.candidates if worst[entry[1]] < than)
+    return msgspec.structs.replace(node, candidates=kept)
 
 
 def among(node: Node, allowed: Iterable[str]) -> Node:
