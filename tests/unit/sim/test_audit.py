@@ -44,7 +44,7 @@ class Pool:
     def told(self, *names: str) -> list[str]:
         """What the audit says to a command for these claims."""
         command = e.Command("c-1", "emptiness", "Empty", names)
-        self.audit.turn(0, Turn(notes=(e.CommandStarted(command),)))
+        self.audit.turn(0, Turn(notes=(e.CommandStarted(command, 0),)))
         return self.audit.told()
 
 
