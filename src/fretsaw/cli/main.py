@@ -25,6 +25,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "fretsaw.cli.simulate_cmd:simulate",
         "Live through days of a cluster in seconds: waits, interruptions, the bill.",
     ),
+    "compare": (
+        "fretsaw.cli.compare_cmd:compare",
+        "Two scenarios on the same seeds: what differs, and whether it is chance.",
+    ),
+    "sweep": ("fretsaw.cli.sweep_cmd:sweep", "A grid of settings, many seeds each: means, intervals, and the best."),
     "validate": ("fretsaw.cli.validate_cmd:validate", "Check manifests as the API server and the controllers would."),
     "catalog": ("fretsaw.cli.catalog_cmd:catalog", "Show, export or rebuild the instance types and their prices."),
     "crds": ("fretsaw.cli.crds_cmd:crds", "Print the CustomResourceDefinitions to install."),
