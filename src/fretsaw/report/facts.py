@@ -142,7 +142,7 @@ def departures(result: Result) -> list[dict[str, Any]]:
     for node in nodes(result):
         why, at = node.get("whyGone") or "", node["deleted"] if node["deleted"] is not None else node["ended"]
         if why and why.lower() not in DISRUPTION_REASONS and at is not None:
-            outcome = "leaving" if node["ended"] is None else "ended"
+            outcome = "never ran" if node["running"] is None else "leaving" if node["ended"] is None else "ended"
             rows.append({
                 "at": at, "reason": words.went(why), "method": "", "decision": "", "nodes": [node["name"]],
                 "replacements": [], "savingsPerHour": None, "outcome": outcome,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from fretsaw.report import sheet, words
@@ -23,14 +24,15 @@ def waits(result: Result) -> Html:
     )
     if not rows:
         return el("p", "No pod was created.", class_="none")
-    longest = max(result["pods"]["waitSeconds"]["max"], 60.0)
+    scale = _scale([row["waitSeconds"] for row in rows])
+    ends = f"{words.span(scale[0])} to {words.span(scale[1])}"
     columns = [
         Column("workload", lambda row: text(row["workload"]), number=False),
         Column("pods", lambda row: figure(row["created"], words.number)),
         Column("done", lambda row: figure(row["succeeded"], words.number, blank=True), hint="succeeded"),
         Column("failed", lambda row: figure(row["failed"], words.number, blank=True)),
         Column("pending", lambda row: figure(row["pendingAtEnd"], words.number, blank=True), hint="at the end"),
-        Column(f"wait: 1s to {words.span(longest)}", lambda row: _strip(row["waitSeconds"], longest), number=False,
+        Column(f"wait: {ends}", lambda row: _strip(row["waitSeconds"], scale), number=False,
                wide=True, hint="a logarithmic scale: thick p50 to p90, thin to p99, a dot at the longest"),
         *(Column(name, _wait(name)) for name in PERCENTILES),
         Column("interrupted", lambda row: figure(row.get("interruptions"), words.number, blank=True)),
@@ -44,9 +46,16 @@ def _wait(name: str) -> Any:
     return lambda row: figure(row["waitSeconds"][name], words.span)
 
 
-def _strip(found: dict[str, float], longest: float) -> Cell:
+def _scale(waits: Sequence[dict[str, float]]) -> tuple[float, float]:
+    """Where the scale begins and ends, in seconds: around all rows, and wide enough for equal waits to look equal."""
+    longest = max(60.0, *(found["max"] for found in waits))
+    shortest = min(found["p50"] for found in waits)
+    return min(max(1.0, float(round(shortest / 2))), longest / 10), longest
+
+
+def _strip(found: dict[str, float], scale: tuple[float, float]) -> Cell:
     """The percentiles of a row on one scale for all rows."""
-    p50, p90, p99, most = (_place(found[name], longest) for name in PERCENTILES)
+    p50, p90, p99, most = (_place(found[name], scale) for name in PERCENTILES)
     svg = Html(
         f'<svg class="strip" viewBox="0 0 {WIDTH} 16" preserveAspectRatio="none" aria-hidden="true">'
         f'<path class="rail" d="M0 8H{WIDTH}"/><path class="thin" d="M{p50} 8H{max(p99, p50 + 4)}"/>'
@@ -55,5 +64,6 @@ def _strip(found: dict[str, float], longest: float) -> Cell:
     return Cell(svg, found["p99"])
 
 
-def _place(seconds: float, longest: float) -> int:
-    return round(WIDTH * min(1.0, math.log(max(1.0, seconds)) / math.log(longest)))
+def _place(seconds: float, scale: tuple[float, float]) -> int:
+    low, high = scale
+    return round(WIDTH * min(1.0, math.log(max(low, seconds) / low) / math.log(high / low)))

@@ -334,6 +334,18 @@ def test_a_claim_that_never_launched_has_a_row() -> None:
     )
     text = shown_of(result)
     assert "never launched: insufficient capacity" in text
+    assert [row["outcome"] for row in facts.departures(result) if row["nodes"] == [node["name"]]][-1] == "never ran"
+
+
+@pytest.mark.parametrize("name", ["week", "huge", "free", "partial"])
+def test_waits_are_drawn_in_order_and_on_the_scale(name: str) -> None:
+    strips = re.findall(
+        r'"thin" d="M(\d+) 8H(\d+)"/><path class="thick" d="M(\d+) 8H(\d+)"/><path class="dot" d="M(\d+) ', PAGES[name]
+    )
+    assert len(strips) == len(results.ALL[name]()["pods"]["byWorkload"]) + 1
+    for p50, p99, start, p90, most in (map(int, strip) for strip in strips):
+        assert 0 <= p50 == start < p90 <= max(p99, p50 + 8)
+        assert p50 <= most <= 1000
 
 
 def test_expiries_and_reclaims_stand_among_the_disruptions() -> None:
