@@ -41,7 +41,7 @@ class PlainWhatIf:
         """What a pool can launch."""
         return Prepared(cluster_of(self.state), self.settings).universes.get(pool)
 
-    def __call__(self, without: frozenset[str], *, consolidating: bool = True) -> Outcome:
+    def __call__(self, without: frozenset[str], *, consolidating: bool = True, cheapest: bool = False) -> Outcome:
         """Where the pods of these machines would go."""
         self.asked.append(without)
         state = self.state

@@ -19,6 +19,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """A pass starts so long after the first pod at the latest (BATCH_MAX_DURATION)."""
     disruption_poll: Millis = 10 * SECOND
     """Time between two looks of the disruption loop that find nothing."""
+    repack_every: Millis = 30 * MINUTE
+    """With `packing: cost`: how often replacing several machines by several cheaper ones is looked for. It takes the
+    packer a while, and what it would find does not run away."""
     validation: Millis = 15 * SECOND
     """How long a consolidation has to hold before it is carried out."""
     launch_timeout: Millis = 5 * MINUTE

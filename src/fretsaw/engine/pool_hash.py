@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from fretsaw.api.node import Taint
-from fretsaw.api.nodepool import NodeClassRef, NodePool
+from fretsaw.api.nodepool import NodeClaimTemplate, NodeClassRef, NodePool
 from fretsaw.api.resources import duration_ns
 
 HASH: Final = "karpenter.sh/nodepool-hash"
@@ -22,13 +22,28 @@ VERSION: Final = "v3"
 _BASIS: Final = 0xCBF29CE484222325
 _PRIME: Final = 0x100000001B3
 _MASK: Final = 2**64 - 1
+_MOST_KNOWN: Final = 1000
 _YEAR_ONE: Final = 62135596800
 """Seconds from year 1, with which Go counts, to 1970."""
 
 
+_known: dict[int, tuple[NodeClaimTemplate, str]] = {}
+"""Hashes of templates by identity, with the template, so that no other can get its number."""
+
+
 def pool_hash(pool: NodePool) -> str:
     """The hash of all that makes a node static: the template without its requirements, as a decimal number."""
-    metadata, spec = pool.spec.template.metadata, pool.spec.template.spec
+    template = pool.spec.template
+    known = _known.get(id(template))
+    if known is None:
+        if len(_known) > _MOST_KNOWN:
+            _known.clear()
+        known = _known[id(template)] = (template, _hashed(template))
+    return known[1]
+
+
+def _hashed(template: NodeClaimTemplate) -> str:
+    metadata, spec = template.metadata, template.spec
     meta = _struct("ObjectMeta", Labels=_map(metadata.labels), Annotations=_map(metadata.annotations))
     body = _struct(
         "NodeClaimTemplateSpec",

@@ -27,11 +27,11 @@ class Asked:
         self._limits = Limits(state.objects["PodDisruptionBudget"].values())
         self._settling: frozenset[str] | None = None
 
-    def __call__(self, without: frozenset[str], *, consolidating: bool = True) -> Outcome:
+    def __call__(self, without: frozenset[str], *, consolidating: bool = True, cheapest: bool = False) -> Outcome:
         """Where the pods of these machines would go; see `WhatIf`."""
         moving = [pod for name in sorted(without) for pod in self._moving(name)]
         closed = self._closed() if consolidating else frozenset()
-        answer = self._pass(without, moving, closed, "first-fit")
+        answer = self._pass(without, moving, closed, "cost" if cheapest else "first-fit")
         return self._outcome(answer, {pod.key for pod in moving})
 
     def universe(self, pool: str) -> Universe | None:

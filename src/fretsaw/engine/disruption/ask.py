@@ -46,7 +46,7 @@ class WhatIf(Protocol):
     Source: Karpenter v1.14 pkg/controllers/disruption helpers.go (SimulateScheduling).
     """
 
-    def __call__(self, without: frozenset[str], *, consolidating: bool = True) -> Outcome:
+    def __call__(self, without: frozenset[str], *, consolidating: bool = True, cheapest: bool = False) -> Outcome:
         """What happens without these machines, named as in `ClusterState.machines`; none of them is leaving.
 
         consolidating: machines whose pods changed within their pool's consolidateAfter take no running pods, only

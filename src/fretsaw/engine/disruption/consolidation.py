@@ -26,6 +26,8 @@ SPOT_TYPES = 15
 in turn whenever the cloud did not give the cheapest."""
 BATCH = 100
 """The last place in the order of candidates that a move of several machines looks at."""
+LEAST_SAVING = 0.05
+"""Share of the machines' price that replacing several by several has to save."""
 SHOWN = 5
 """Pods whose errors an event lists."""
 
@@ -156,6 +158,45 @@ def _without_same_types(move: Move) -> Move | None:
     if not left.candidates or unmet(left):
         return None
     return msgspec.structs.replace(move, nodes=(left,))
+
+
+# Several machines for several cheaper ones
+
+
+def repacked(by: Consolidator, candidates: Iterable[Candidate], room: Room) -> Found:
+    """All candidates that may go, replaced by what the cost packer finds for their pods, where that saves enough.
+
+    Differs: the peer never replaces machines by more than one. Here the packer looks at the pods of many machines at
+    once, and the machines that it finds may be fewer, or smaller. Restarts cost something too, so a move has to save
+    LEAST_SAVING of what the machines cost.
+    """
+    free = [c for c in by_savings(candidates) if room.take(c.pool_name)][: BATCH + 1]
+    if len(free) < 2:
+        return Found()
+    outcome = by.ask(frozenset(c.name for c in free), cheapest=True)
+    if not outcome.complete or len(outcome.launches) < 2:
+        return Found()
+    if not by.spot_to_spot and all(c.machine.capacity_type == SPOT for c in free):
+        return Found()
+    price = sum(c.price for c in free)
+    nodes = _within(outcome.launches, price - int(price * LEAST_SAVING))
+    move = Move(tuple(free), nodes, outcome=outcome) if nodes else None
+    return Found((move,) if move is not None and approves(by.balance.scores(move)) else ())
+
+
+def _within(nodes: Sequence[Node], price: int) -> tuple[Node, ...]:
+    """The nodes with only those types with which they cost no more than `price` together, whichever the cloud gives.
+
+    Each may be dearer than planned by its share of half of what is to spare; none where one has no such type.
+    """
+    planned = sum(node.price_nano for node in nodes)
+    if not 0 < planned <= price:
+        return ()
+    spare = price - planned
+    kept = [cheaper(node, node.price_nano + spare * node.price_nano // (2 * planned) + 1) for node in nodes]
+    if not all(node.candidates and not unmet(node) for node in kept):
+        return ()
+    return tuple(map(pinned, kept))
 
 
 # One machine

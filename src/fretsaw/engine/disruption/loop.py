@@ -8,6 +8,7 @@ Source: Karpenter v1.14 pkg/controllers/disruption controller.go, queue.go.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
@@ -28,7 +29,7 @@ from fretsaw.engine.disruption.candidates import (
     not_for_emptiness,
 )
 from fretsaw.engine.disruption.commands import REASONS, Steps, cleaned, command_of, driven, started
-from fretsaw.engine.disruption.consolidation import Consolidator, several, single
+from fretsaw.engine.disruption.consolidation import Consolidator, repacked, several, single
 from fretsaw.engine.disruption.drift import drifted_machine, drifted_static
 from fretsaw.engine.disruption.emptiness import empty_machines
 from fretsaw.engine.disruption.memory import Memory, next_time
@@ -39,6 +40,8 @@ from fretsaw.engine.options import Options
 from fretsaw.engine.state import ClusterState
 
 Late = Callable[[Method], bool]
+REPACK = "repack"
+"""The name under which it is remembered when replacing several machines by several was last tried."""
 
 
 class Disruption(msgspec.Struct, frozen=True):
@@ -74,6 +77,8 @@ class _Look:
         self.wake: Millis | None = None
         self.cut = False
         """Whether a method ran out of time, so that there may be something that it has not found."""
+        self.gate: Millis | None = None
+        """When something may be tried that was tried not long ago."""
 
     def run(self) -> None:
         """Go through the parts; each says when it wants to be looked at again."""
@@ -202,6 +207,8 @@ class _Look:
         self._tell_blocked(room, method)
         found = self._graceful(method, candidates, room)
         self.cut = self.cut or found.cut
+        if method == "multi" and not found.moves and self.options.placing.packing == "cost":
+            found = self._repacked(candidates) or found
         if not found.moves and not found.cut:
             self.steps += Steps(notes=self.memory.nothing(method, tight if found.held_back else ""))
         return found
@@ -234,6 +241,20 @@ class _Look:
         if not found.moves and found.unseen != self.state.unseen_pools:
             self.steps += Steps(notes=(e.MethodCut(found.unseen),))
         return found
+
+    def _repacked(self, candidates: Sequence[Candidate]) -> Found | None:
+        """Several machines for several cheaper ones; not asked too often, since it takes long. None for nothing."""
+        pools = Counter(c.pool_name for c in candidates)
+        if not any(number > 1 and self.room("multi").left.get(pool, 0) > 1 for pool, number in pools.items()):
+            return None
+        due = self.state.checked.get((REPACK, ""), -self.options.repack_every) + self.options.repack_every
+        if self.now < due:
+            self.gate = due
+            return None
+        self.steps += Steps(notes=(e.Checked(REPACK, "", self.now),))
+        by = Consolidator(self.ask, self.balance, self.teller.unconsolidatable, self.options.spot_to_spot, bool)
+        found = repacked(by, candidates, self.room("multi"))
+        return found if found.moves else None
 
     def _drift(self, method: Method) -> Found:
         candidates, blocked = self.survey.drifted(static=method == "static-drift")
@@ -280,6 +301,7 @@ class _Look:
         """Nothing was found: wait for as long as nothing can have changed, the next poll at least."""
         poll = self.now + self.options.disruption_poll
         quiet = self.now if self.steps.actions or self.cut else next_time(self.state, self.now)
+        quiet = quiet if self.gate is None else min(quiet, self.gate)
         self.steps += Steps(notes=(e.Looked(self.now, quiet),))
         self._wake_at(max(poll, quiet))
 

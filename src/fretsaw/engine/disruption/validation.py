@@ -44,7 +44,7 @@ def still_consolidates(survey: Survey, command: e.Command, room: Room) -> Move |
         return "budget" if _nominated(survey, command) else "churn"
     if not all(room.take(c.pool_name) for c in candidates):
         return "budget"
-    outcome = survey.ask(frozenset(command.candidates))
+    outcome = survey.ask(frozenset(command.candidates), cheapest=len(command.types) > 1)
     return _same(command, tuple(candidates), outcome)
 
 
@@ -53,11 +53,12 @@ def _same(command: e.Command, candidates: tuple[Candidate, ...], outcome: Outcom
         return "scheduling"
     if not outcome.launches:
         return Move(candidates, outcome=outcome)
-    node, wanted = outcome.launches[0], command.types[0]
-    if not set(wanted) <= set(names(node)):
-        return "scheduling"
-    kept = pinned(among(node, wanted))
-    return Move(candidates, (kept,), outcome=outcome) if kept.candidates else "scheduling"
+    kept = []
+    for node, wanted in zip(outcome.launches, command.types, strict=True):
+        if not set(wanted) <= set(names(node)):
+            return "scheduling"
+        kept.append(pinned(among(node, wanted)))
+    return Move(candidates, tuple(kept), outcome=outcome) if all(n.candidates for n in kept) else "scheduling"
 
 
 def _candidates(survey: Survey, command: e.Command) -> list[Candidate]:
