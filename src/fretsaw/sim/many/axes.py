@@ -35,7 +35,9 @@ def grid(sets: Sequence[str]) -> tuple[Point, ...]:
     axes = [axis(text) for text in sets]
     paths = [settings[0].path for settings in axes]
     if "seed" in paths:
-        raise UserError("--set seed", "the seed is no setting", "", "every point runs on the same seeds: --runs, --seed")
+        raise UserError(
+            "--set seed", "the seed is no setting", "", "every point runs on the same seeds: --runs, --seed"
+        )
     if twice := next((path for path in paths if paths.count(path) > 1), None):
         raise UserError(f"--set {twice}", "the path stands twice", "", "give all its values in one: path=a,b,c")
     return tuple(product(*axes))

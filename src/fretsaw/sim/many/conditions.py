@@ -19,7 +19,7 @@ from fretsaw.sim.scenario.expect import parse as expectation
 from fretsaw.sim.scenario.expect import shown
 from fretsaw.sim.scenario.units import BadText
 
-_CONDITION: Final = re.compile(r"(?P<left>.+?)\s*(?P<op>[<>]=?)\s*(?P<value>\S+)")
+_CONDITION: Final = re.compile(r"(?P<left>.+?)\s*(?P<op>[<>]=?)\s*(?P<value>[+-]?[^\s+-]\S*)")
 _PERCENT: Final = re.compile(r"[+-][0-9]{1,6}(?:\.[0-9]{1,6})?%", re.ASCII)
 _POINTS: Final = re.compile(r"[+-][0-9]{1,3}(?:\.[0-9]{1,6})?pp", re.ASCII)
 _EXAMPLE: Final = "such as cost > +5%, p99 wait > 10m or planned landing < 90%"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -22,6 +22,8 @@ from fretsaw.sim.many.place import NoPlace, place, place_inside, steps
 from fretsaw.sim.scenario.read import Reading, parse, read
 
 Tree = dict[str, Any]
+_NO_FIELD: Final = ("unknown field", "no such field")
+"""How warnings begin that would make a setting one without effect."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -154,7 +156,7 @@ def _blame(settings: Sequence[Setting], found: Reading, before: Reading) -> None
     """Raise what the reader says of the settings. A field that it does not know is wrong even where it only warns."""
     known = {_said(problem) for problem in before.problems}
     new = [problem for problem in found.problems if _said(problem) not in known]
-    wrong = [problem for problem in new if problem.severity == "error" or problem.message.startswith("unknown field")]
+    wrong = [problem for problem in new if problem.severity == "error" or problem.message.startswith(_NO_FIELD)]
     if wrong:
         lines = [f"--set {_cause(settings, problem)}: {_said(problem)}" for problem in wrong]
         raise UserError("", "\n".join(lines))
