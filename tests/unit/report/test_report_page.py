@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ class Reader(HTMLParser):
             self._cell[2].append(data)
 
 
+@cache
 def read(name: str) -> Reader:
     reader = Reader()
     reader.feed(html_of(name))
