@@ -64,8 +64,8 @@ def _close(simulation: Simulation, writer: Writer) -> None:
     """What was paid until now: for each instance, and in all."""
     now, bill = simulation.world.loop.now, simulation.cloud.bill
     for provider_id, line in bill.lines.items():
-        data = {"claim": line.instance.claim.metadata.name, "nanoUsd": bill.of(provider_id, now)}
+        data = {"claim": line.instance.claim.metadata.name, "nano_usd": bill.of(provider_id, now)}
         writer.fact(now, "instance-billed", f"Instance/{provider_id}", data)
     total = bill.total(now)
-    sums = {"spot": total.spot, "onDemand": total.on_demand, "reserved": total.reserved, "total": total.total}
-    writer.fact(now, "run-ended", f"Run/{simulation.scenario.scenario}", {"nanoUsd": sums})
+    sums = {"spot": total.spot, "on_demand": total.on_demand, "reserved": total.reserved, "total": total.total}
+    writer.fact(now, "run-ended", f"Run/{simulation.scenario.scenario}", {"nano_usd": sums})

@@ -58,7 +58,7 @@ def _lines(raw: Any, name: str) -> Iterator[bytes]:
     try:
         source = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == _MAGIC else raw)
         for line in source:
-            number += 1  # noqa: SIM113 (it is needed where reading on fails)
+            number += 1
             yield line
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise TraceError(name, number + 1, "the packed file ends in the middle or is damaged", str(error)) from error

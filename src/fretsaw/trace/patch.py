@@ -18,7 +18,7 @@ AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 def difference(old: msgspec.Struct, new: msgspec.Struct) -> dict[str, Any]:
     """The fields of `new` that `old` has otherwise, under the names of the file; both are of one type."""
     found: dict[str, Any] = {}
-    for name, encoded in _names(type(new)):
+    for name, encoded in names(type(new)):
         before, after = getattr(old, name), getattr(new, name)
         if before is after or (type(before) is type(after) and before == after):
             continue
@@ -43,8 +43,8 @@ def _both_structs(before: Any, after: Any) -> bool:
 
 
 @cache
-def _names(struct: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
-    """(attribute, name in the file) of each field."""
+def names(struct: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    """(attribute, name in the file) of each field of a struct."""
     return tuple(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
 
 

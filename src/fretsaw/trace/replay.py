@@ -35,14 +35,13 @@ class Replayed(msgspec.Struct):
 
 
 def replay(reader: Reader, result: Replayed) -> Iterator[Line | Difference]:
-    """Feed the recorded events to a fresh engine; what was read, each turn that differs followed by how.
+    """Feed the recorded events to a fresh engine; what was read, each turn that differs after how.
 
     Compared are actions, notes and the time of the next look. The recorded notes are applied, so that one difference
     does not cause all that follow. result: filled meanwhile. Raises TraceError.
     """
     state, engine, told = ClusterState(), Engine(reader.options), []
     for line in reader:
-        yield line
         if line.event is not None:
             result.events += 1
             told.append(line)
@@ -58,3 +57,4 @@ def replay(reader: Reader, result: Replayed) -> Iterator[Line | Difference]:
             state.settle()
             for note in line.turn.notes:
                 state.apply(note)
+        yield line
