@@ -2,7 +2,7 @@
 
 Input: `{a: {scenario, seeds}, b: …, runs, metrics: [{name, unit, a, b, difference, low, high, relative, clear}],
 failures: [text]}`; `low` to `high` is the 95 % confidence interval of the difference, `relative` the difference as a
-fraction of a's figure, `clear` whether the interval leaves out zero.
+fraction of a's figure, `clear` whether the interval leaves out zero. `failures` are conditions of the user that hold.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _failures(out: Console, failures: Sequence[str]) -> None:
     if not failures:
         return
     out.print()
-    line(out, Text(f"Failed, and left out here: {words.counted(len(failures), 'run')}", "bold red"))
+    line(out, Text(f"Failed: {words.counted(len(failures), 'condition')}", "bold red"))
     for failure in failures:
         paragraph(out, Text(str(failure), "red"), indent=2)
 
@@ -132,8 +132,7 @@ def html(comparison: Comparison) -> str:
         "div",
         el(
             "section",
-            el("h2", f"Failed: {words.counted(len(failures), 'run')}"),
-            el("p", "Left out here."),
+            el("h2", f"Failed: {words.counted(len(failures), 'condition')}"),
             el("ul", [el("li", each) for each in failures]),
             class_="alarm bad",
             role="alert",

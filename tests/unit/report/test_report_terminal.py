@@ -157,9 +157,9 @@ def test_a_comparison_fits(width: int) -> None:
     assert max(map(len, compared(results.comparison(), width).splitlines())) <= width
 
 
-def test_failed_runs_are_told() -> None:
-    text = compared({**results.comparison(), "failures": ["seed 7 of B: out of memory"]})
-    assert "Failed, and left out here: 1 run\n  seed 7 of B: out of memory" in text
+def test_failed_conditions_are_told() -> None:
+    text = compared({**results.comparison(), "failures": ["cost > +5%: 12 against 10"]})
+    assert "Failed: 1 condition\n  cost > +5%: 12 against 10" in text
     assert "Nothing could be compared." in compared({**results.comparison(), "metrics": []})
 
 
