@@ -41,6 +41,13 @@ class PlainWhatIf:
         """What a pool can launch."""
         return Prepared(cluster_of(self.state), self.settings).universes.get(pool)
 
+    def free(self, machine: str) -> None:
+        """It does not say."""
+
+    def waiting(self) -> bool:
+        """As if there always were some: then nothing is remembered from look to look."""
+        return True
+
     def __call__(self, without: frozenset[str], *, consolidating: bool = True, cheapest: bool = False) -> Outcome:
         """Where the pods of these machines would go."""
         self.asked.append(without)

@@ -111,6 +111,11 @@ class Passes:
         """The places of the cluster as it is."""
         return self._at(state, now)[1]
 
+    def waits(self, state: ClusterState, now: Millis) -> bool:
+        """Whether pods wait that have no place."""
+        cluster, _ = self._at(state, now)
+        return bool(cluster.waiting) or bool(cluster.buffers)
+
     def universe(self, state: ClusterState, pool: str) -> Universe | None:
         """What a pool can launch; None where it is not known. Does not look at the nodes."""
         if self._supply is None or self._supply_version != state.supply_version:

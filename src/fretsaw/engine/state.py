@@ -73,7 +73,13 @@ class ClusterState:
         """When the disruption loop last ran."""
         self.quiet_until: Millis = 0
         self.standing = 0
-        """Counts like `version`, and what protects pods and nodes as well: without a change no look finds more."""
+        """Counts what can make a disruption possible that was not: room, candidates, protection, budgets, supply."""
+        self.budget_version = 0
+        """Counts changes of disruption budgets for pods."""
+        self.opened: list[str] = []
+        """Machines on which there may be more room, or room for more, than before, as it happened."""
+        self.epoch = 0
+        """Counts what may give any machine's pods another place: supply, limits, what waits."""
         self.looked_standing = -1
         self.health: dict[str, deque[bool]] = {}
         self.launching: dict[str, e.InstanceCreated | e.LaunchRefused] = {}
@@ -186,6 +192,7 @@ class ClusterState:
                 self._catalog(pools, catalog, why)
             case e.OfferingsOut(offerings):
                 self._moved(offerings != self.offerings_out)
+                self._anything()
                 self.offerings_out = offerings
             case e.InstanceCreated(claim) | e.LaunchRefused(claim):
                 self.launching[claim] = event
@@ -226,13 +233,16 @@ class ClusterState:
             case e.CommandDropped():
                 self.proposed = None
                 self._moved()
+                self.standing += 1
             case e.CommandStarted(command):
                 self.proposed = None
                 self.commands[command.id] = event
+                self._anything()
                 self.touched.update(command.candidates)
                 self._moved()
             case e.CommandEnded(command_id):
                 ended = self.commands.pop(command_id, None)
+                self._anything()
                 self.touched.update(ended.command.candidates if ended else ())
                 self._moved()
             case e.MethodIdle(method, version):
@@ -291,10 +301,26 @@ class ClusterState:
             self.lost.add(provider_id)
             self._touch_instance(provider_id)
 
+    def _anything(self) -> None:
+        """Pods may have other places now, wherever they are."""
+        self.epoch += 1
+        self.standing += 1
+
+    def _open(self, machine: str) -> None:
+        """There may be more room on a machine, or it may take pods that it did not take."""
+        self.opened.append(machine)
+        self.standing += 1
+
+    def _open_for(self, pod: Pod) -> None:
+        """A pod has gone, or has ended: its room is free, or it waits for none any more."""
+        if pod.spec.node_name:
+            self._open(self._name_of_node(pod.spec.node_name))
+        else:
+            self._anything()
+
     def _moved(self, really: bool = True) -> None:
         """Another disruption may be possible now."""
         self.version += really
-        self.standing += really
 
     def _set(self, obj: Object) -> None:
         kind, key = type(obj).__name__, key_of(obj)
@@ -313,17 +339,16 @@ class ClusterState:
             case EC2NodeClass():
                 self.touched_pools.update(self.pools)
                 self._moved(old is None)
+                self._anything()
             case VolumeAttachment():
                 self.touched.add(self._name_of_node(obj.spec.node_name))
             case PodDisruptionBudget():
                 self._moved(old is None)
-                before = old.status.disruptions_allowed if old is not None else None
-                changed = old is not None and (
-                    old.spec != obj.spec or bool(before) != bool(obj.status.disruptions_allowed)
-                )
-                self.standing += changed
+                self.budget_version += 1
+                self.standing += old is None or (old.spec, _allows(old)) != (obj.spec, _allows(obj))
             case _:
                 self._moved(old is None)
+                self._anything()
 
     def _remove(self, kind: str, key: str) -> None:
         old = self.objects[kind].pop(key, None)
@@ -333,6 +358,7 @@ class ClusterState:
                 return
             case Pod():
                 self._unbind(old)
+                self._open_for(old)
                 self.waiting.pop(key, None)
                 self.planned.pop(key, None)
                 self.evictions.pop(key, None)
@@ -348,8 +374,12 @@ class ClusterState:
                 self._forget_claim(old)
             case VolumeAttachment():
                 self.touched.add(self._name_of_node(old.spec.node_name))
+            case PodDisruptionBudget():
+                self.budget_version += 1
+                self.standing += 1
             case _:
                 self._moved()
+                self._anything()
 
     def _forget_claim(self, claim: NodeClaim) -> None:
         name = claim.metadata.name
@@ -366,6 +396,8 @@ class ClusterState:
         self._stale.update(both)
         self.touched.update(both)
         self._moved()
+        # Its share of the pool's limits and budgets is free.
+        self._anything()
 
     def _set_pool(self, old: NodePool | None, pool: NodePool) -> None:
         """What a pool says of its nodes (when they may go, what they shall be like) makes another look necessary."""
@@ -375,8 +407,11 @@ class ClusterState:
             name = pool.metadata.name
             self.touched.update(n for n, c in self.claims.items() if c.metadata.labels.get(NODEPOOL) == name)
         self._moved(changed)
+        if changed or old is None or _truths(old) != _truths(pool):
+            self._anything()
 
     def _set_pod(self, old: Pod | None, pod: Pod) -> None:
+        planned = frozenset((pod.key,)) if pod.key in self.planned else frozenset()
         if old is not None and old.spec.node_name:
             del self.pods_on[old.spec.node_name][old.key]
         if pod.spec.node_name:
@@ -392,6 +427,10 @@ class ClusterState:
         bound = bool(pod.spec.node_name) and (old is None or not old.spec.node_name)
         ended = pod.is_terminal and (old is None or not old.is_terminal)
         left = bool(pod.metadata.deletion_timestamp) and (old is None or not old.metadata.deletion_timestamp)
+        if ended:
+            self._open_for(pod)
+        if left or (bound and pod.key not in planned):
+            self.standing += 1
         moved = bound or ended or left
         if moved and pod.spec.node_name in self.objects["Node"] and not owned_by(pod, "DaemonSet"):
             self.pods_moved.add(pod.spec.node_name)
@@ -417,8 +456,11 @@ class ClusterState:
             == (node.metadata.labels, node.spec, node.metadata.deletion_timestamp, node.status.allocatable)
         )
         self._moved(not same)
-        if old is not None and (
-            old.metadata.annotations != node.metadata.annotations or _is_ready(old) != _is_ready(node)
+        if old is not None and not same:
+            self._open(self._name_of_node(node.metadata.name))
+        elif old is not None and (old.metadata.annotations, _is_ready(old)) != (
+            node.metadata.annotations,
+            _is_ready(node),
         ):
             self.standing += 1
 
@@ -439,6 +481,10 @@ class ClusterState:
             == (claim.metadata.deletion_timestamp, claim.status.provider_id, _truths(claim))
         )
         self._moved(not same)
+        if old is None or old.status.provider_id != claim.status.provider_id:
+            self._anything()
+        elif not set(_truths(claim)) <= set(_truths(old)):
+            self._open(name)
 
     def _catalog(self, pools: tuple[str, ...], catalog: Catalog | None, why: str) -> None:
         for pool in pools:
@@ -450,6 +496,7 @@ class ClusterState:
                 self.unusable.pop(pool, None)
             self.touched.update(n for n, c in self.claims.items() if c.metadata.labels.get(NODEPOOL) == pool)
         self._moved()
+        self._anything()
 
     # Machines
 
@@ -512,6 +559,11 @@ def _changes_supply(kind: str, old: Any, new: Any) -> bool:
         spec_is_new = old is None or new is None or old.spec is not new.spec
         return spec_is_new and any(owner.kind == "DaemonSet" for owner in owners)
     return kind in ("NodeOverlay", "DaemonSet")
+
+
+def _protection(node: Node) -> tuple[dict[str, str], bool]:
+    """What of a node decides whether it may be disrupted, and counts in its pool's budgets."""
+    return node.metadata.annotations, _is_ready(node)
 
 
 def _allows(budget: PodDisruptionBudget) -> bool:

@@ -18,7 +18,7 @@ from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.claims import look, strays
 from fretsaw.engine.disruption.drifted import LOOKED_UP, verdict
-from fretsaw.engine.disruption.loop import disrupt
+from fretsaw.engine.disruption.loop import Known, disrupt
 from fretsaw.engine.machines import Machine
 from fretsaw.engine.options import Options
 from fretsaw.engine.orders import static_claim
@@ -50,6 +50,7 @@ class Engine:
         self._due: dict[str, Millis] = {}
         self._heap: list[tuple[Millis, str]] = []
         self._pools_due: dict[str, Millis] = {}
+        self._known = Known()
 
     def turn(self, state: ClusterState, now: Millis) -> Turn:
         """Look at the machines that changed or are due, at the pools, at the pods that wait, and, where nothing was
@@ -74,7 +75,7 @@ class Engine:
         ordered = provision(state, self.options, self.passes, now)
         turn.add(ordered)
         if not turn.actions:
-            turn.add(disrupt(state, self.options, now, Asked(self.passes, state, now)))
+            turn.add(disrupt(state, self.options, now, Asked(self.passes, state, now), known=self._known))
         turn.wake_at(self._next())
         return Turn(tuple(turn.actions), tuple(turn.notes), turn.wake)
 

@@ -5,7 +5,7 @@ Source: Karpenter v1.14 pkg/controllers/disruption helpers.go (SimulateSchedulin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis
@@ -37,6 +37,16 @@ class Asked:
     def universe(self, pool: str) -> Universe | None:
         """What a pool can launch; None where it is not known."""
         return self._passes.universe(self._state, pool)
+
+    def free(self, machine: str) -> Mapping[str, int] | None:
+        """The room on a machine; None where it takes no pods."""
+        ground = self._passes.ground(self._state, self._now)
+        bit = ground.bit_of.get(machine)
+        return None if bit is None else ground.places[bit.bit_length() - 1].free
+
+    def waiting(self) -> bool:
+        """Whether pods without any place take part in every simulation."""
+        return self._passes.waits(self._state, self._now)
 
     def _moving(self, name: str) -> Iterator[Pod]:
         pods = self._state.machines[name].pods

@@ -6,6 +6,7 @@ replacements than first-fit finds, as the settings say. Nothing here places a po
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -56,4 +57,12 @@ class WhatIf(Protocol):
 
     def universe(self, pool: str) -> Universe | None:
         """What a pool can launch, overlays and missing offerings applied; None where it is not known."""
+        ...
+
+    def free(self, machine: str) -> Mapping[str, int] | None:
+        """The room on a machine, base units; None where it takes no pods."""
+        ...
+
+    def waiting(self) -> bool:
+        """Whether pods without any place take part in every simulation."""
         ...

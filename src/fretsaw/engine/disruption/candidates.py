@@ -85,10 +85,25 @@ class Blocked(msgspec.Struct, frozen=True):
     event: str = "DisruptionBlocked"
 
 
+class Judged(msgspec.Struct, frozen=True, eq=False):
+    """A judgement with what it was made from: as long as that is the same, so is the judgement."""
+
+    machine: Machine
+    pool: object
+    universe: Universe | None
+    budgets: int
+    nominated: bool
+    verdict: Candidate | Blocked
+
+
 class Survey:
     """All machines of one version of the state at one moment, judged once for all methods of a look."""
 
-    def __init__(self, state: ClusterState, now: Millis, ask: WhatIf) -> None:
+    def __init__(
+        self, state: ClusterState, now: Millis, ask: WhatIf, before: dict[tuple[str, bool], Judged] | None = None
+    ) -> None:
+        """before: judgements of earlier looks, by machine and whether they were eventual; renewed in place."""
+        self._before = {} if before is None else before
         self.state = state
         self.now = now
         self.ask = ask
@@ -108,8 +123,31 @@ class Survey:
         """
         known = self._by_eventual if eventual else self._judged
         if machine.name not in known:
-            known[machine.name] = self._judge(machine, eventual)
+            known[machine.name] = self._judge_anew(machine, eventual)
         return known[machine.name]
+
+    def _judge_anew(self, machine: Machine, eventual: bool) -> Candidate | Blocked | None:
+        """Judge a machine, unless it was judged before and nothing that counts is different."""
+        if machine.name in self._marked:
+            return None
+        pool, universe = self.state.pools.get(machine.pool), self.ask.universe(machine.pool)
+        nominated = self.state.nominated.get(machine.name, 0) > self.now
+        spec = pool.spec if pool is not None else None
+        key = (machine.name, eventual)
+        known = self._before.get(key)
+        if (
+            known is not None
+            and known.machine is machine
+            and known.pool is spec
+            and known.universe is universe
+            and known.budgets == self.state.budget_version
+            and known.nominated == nominated
+        ):
+            return known.verdict
+        verdict = self._judge(machine, eventual)
+        if verdict is not None and not any(_is_protected_for_a_time(pod) for pod in machine.pods):
+            self._before[key] = Judged(machine, spec, universe, self.state.budget_version, nominated, verdict)
+        return verdict
 
     def price(self, universe: Universe, machine: Machine) -> int:
         """What the machine costs in nano-USD an hour, 0 where unknown."""
@@ -187,6 +225,10 @@ class Survey:
             elif found is not None and found.static == static:
                 candidates.append(found)
         return candidates, blocked
+
+
+def _is_protected_for_a_time(pod: Pod) -> bool:
+    return pod.metadata.annotations.get(DO_NOT_DISRUPT, "true") != "true"
 
 
 def not_for_emptiness(candidate: Candidate, buffered: Iterable[str]) -> Blocked | str | None:

@@ -19,6 +19,7 @@ from fretsaw.engine.disruption.budgets import Room
 from fretsaw.engine.disruption.candidates import Candidate, by_savings
 from fretsaw.engine.disruption.moves import Found, Move
 from fretsaw.engine.disruption.replacements import ON_DEMAND, SPOT, allows, as_spot, cheaper, cheapest_types, unmet
+from fretsaw.engine.disruption.stuck import Stuck
 from fretsaw.engine.finish import Node
 
 SPOT_TYPES = 15
@@ -45,6 +46,8 @@ class Consolidator(msgspec.Struct, frozen=True, eq=False):
     spot_to_spot: bool
     late: Late
     """Asked before each question; True ends the round."""
+    stuck: Stuck
+    """Single candidates that nothing can be done with."""
 
 
 def consolidation_of(by: Consolidator, candidates: Sequence[Candidate]) -> Move | None:
@@ -214,11 +217,13 @@ def single(by: Consolidator, candidates: Iterable[Candidate], room: Room, first:
         if not room.has(candidate.pool_name):
             held_back = True
             continue
-        if not by.balance.could_pass(candidate):
+        if candidate in by.stuck or not by.balance.could_pass(candidate):
             continue
         move = consolidation_of(by, [candidate])
         if move is not None and approves(by.balance.scores(move)):
             return Found((move,), held_back=held_back)
+        if move is None:
+            by.stuck.add(candidate)
     return Found(held_back=held_back)
 
 

@@ -24,6 +24,7 @@ from fretsaw.engine.disruption.budgets import Room, Share, shares
 from fretsaw.engine.disruption.candidates import (
     Blocked,
     Candidate,
+    Judged,
     Survey,
     not_for_consolidation,
     not_for_emptiness,
@@ -34,6 +35,7 @@ from fretsaw.engine.disruption.drift import drifted_machine, drifted_static
 from fretsaw.engine.disruption.emptiness import empty_machines
 from fretsaw.engine.disruption.memory import Memory, next_time
 from fretsaw.engine.disruption.moves import METHODS, Found, Method, Move
+from fretsaw.engine.disruption.stuck import Stuck
 from fretsaw.engine.disruption.telling import Teller
 from fretsaw.engine.disruption.validation import reduced, still_consolidates, still_empty
 from fretsaw.engine.options import Options
@@ -42,6 +44,14 @@ from fretsaw.engine.state import ClusterState
 Late = Callable[[Method], bool]
 REPACK = "repack"
 """The name under which it is remembered when replacing several machines by several was last tried."""
+
+
+class Known:
+    """What looks have found out that the next one may use. It could be had again at any time."""
+
+    def __init__(self) -> None:
+        self.judged: dict[tuple[str, bool], Judged] = {}
+        self.stuck = Stuck()
 
 
 class Disruption(msgspec.Struct, frozen=True):
@@ -54,14 +64,21 @@ class Disruption(msgspec.Struct, frozen=True):
 
 
 def disrupt(
-    state: ClusterState, options: Options, now: Millis, ask: WhatIf, *, late: Late = lambda method: False
+    state: ClusterState,
+    options: Options,
+    now: Millis,
+    ask: WhatIf,
+    *,
+    late: Late = lambda method: False,
+    known: Known | None = None,
 ) -> Disruption:
     """One look: what to do about the machines that could go, at this moment.
 
     ask: answers for this very state. late: asked by the consolidations before each question to `ask`; True ends the
-    round, as the peer's limits of one and three minutes do.
+    round, as the peer's limits of one and three minutes do. known: what earlier looks have found out, renewed in place;
+    without it every look finds out everything anew.
     """
-    look = _Look(state, options, now, ask, late)
+    look = _Look(state, options, now, ask, late, Known() if known is None else known)
     look.run()
     return look.answer()
 
@@ -69,8 +86,11 @@ def disrupt(
 class _Look:
     """One look while it is made."""
 
-    def __init__(self, state: ClusterState, options: Options, now: Millis, ask: WhatIf, late: Late) -> None:
+    def __init__(
+        self, state: ClusterState, options: Options, now: Millis, ask: WhatIf, late: Late, known: Known
+    ) -> None:
         self.state, self.options, self.now, self.ask, self.late = state, options, now, ask, late
+        self.known = known
         self.teller = Teller(state, now)
         self.memory = Memory(state, now)
         self.steps = Steps()
@@ -112,7 +132,7 @@ class _Look:
     @cached_property
     def survey(self) -> Survey:
         """All machines, judged."""
-        return Survey(self.state, self.now, self.ask)
+        return Survey(self.state, self.now, self.ask, self.known.judged)
 
     @cached_property
     def shares(self) -> dict[str, Share]:
@@ -233,7 +253,12 @@ class _Look:
         if method == "emptiness":
             return empty_machines(candidates, room)
         by = Consolidator(
-            self.ask, self.balance, self.teller.unconsolidatable, self.options.spot_to_spot, lambda: self.late(method)
+            self.ask,
+            self.balance,
+            self.teller.unconsolidatable,
+            self.options.spot_to_spot,
+            lambda: self.late(method),
+            self.known.stuck.at(self.state, self.ask.free, self.ask.waiting()),
         )
         if method == "multi":
             return several(by, candidates, room)
@@ -252,7 +277,9 @@ class _Look:
             self.gate = due
             return None
         self.steps += Steps(notes=(e.Checked(REPACK, "", self.now),))
-        by = Consolidator(self.ask, self.balance, self.teller.unconsolidatable, self.options.spot_to_spot, bool)
+        by = Consolidator(
+            self.ask, self.balance, self.teller.unconsolidatable, self.options.spot_to_spot, bool, Stuck()
+        )
         found = repacked(by, candidates, self.room("multi"))
         return found if found.moves else None
 
