@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fretsaw import __version__
 from fretsaw.cli import errors
 from fretsaw.cli.many_options import executor, run_all, run_options, warn_of_violations
 
@@ -106,7 +107,7 @@ def _run(asked: Sweep, reading: Reading, folder: Path, where: Any, done: dict[Ta
     from fretsaw.sim.many.sweep import measured
 
     scenario = fingerprint(asked.scenario, reading)
-    keys = {task: key(task, scenario) for task in asked.tasks}
+    keys = {task: key(task, scenario, __version__) for task in asked.tasks}
     with Rows(folder) as rows:
         missing = _missing(keys, rows, done)
 

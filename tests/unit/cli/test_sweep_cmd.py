@@ -166,7 +166,7 @@ def test_without_pyarrow_csv_is_offered_before_anything_runs(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_an_interrupt_ends_at_once_and_keeps_what_is_done(file: Path) -> None:
-    file.write_text(file.read_text().replace("for: 1h", "for: 12h"))
+    file.write_text(file.read_text().replace("for: 1h", "for: 3h"))
     arguments = [sys.executable, "-m", "fretsaw", "sweep", str(file), "--runs", "500", "-j", "2", "--format", "csv"]
     process = subprocess.Popen(
         arguments, cwd=file.parent, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -180,7 +180,7 @@ def test_an_interrupt_ends_at_once_and_keeps_what_is_done(file: Path) -> None:
     began = time.monotonic()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 10
     assert err.startswith("warning: interrupted after ")
     assert err.count("\n") == 1
     assert "All runs: tiny.sweep/results.csv" in out

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TextIO
 
-from fretsaw import __version__
+from fretsaw.api import yamltext
 from fretsaw.errors import UserError
 from fretsaw.sim.many.task import Task
 from fretsaw.sim.scenario.read import Reading
@@ -24,17 +24,17 @@ def fingerprint(path: str | Path, reading: Reading) -> str:
     digest = hashlib.sha256(Path(path).read_bytes())
     for document in reading.manifests.documents:
         digest.update(json.dumps(document.raw, sort_keys=True, default=str).encode())
-    for name in sorted(_texts(json.loads(json.dumps(_raw(path), default=str)))):
+    for name in sorted(set(_texts(_trees(path)))):
         file = reading.folder / name
         if len(name) < 4096 and _is_file(file):
             digest.update(f"\0{name}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 
 
-def key(task: Task, scenario: str) -> str:
-    """What a run depends on, as a short hash. scenario: its fingerprint."""
+def key(task: Task, scenario: str, version: str) -> str:
+    """What a run depends on, as a short hash. scenario: its fingerprint. version: of the package."""
     settings = [(setting.path, setting.value) for setting in task.settings]
-    told = json.dumps([__version__, scenario, settings, task.seed, task.length], sort_keys=True, default=str)
+    told = json.dumps([version, scenario, settings, task.seed, task.length], sort_keys=True, default=str)
     return hashlib.sha256(told.encode()).hexdigest()[:20]
 
 
@@ -85,11 +85,9 @@ class Rows:
             return  # torn: its run is done again
 
 
-def _raw(path: str | Path) -> Any:
-    from fretsaw.api import yamltext
-
-    (chunk,) = yamltext.chunks(yamltext.decode(Path(path).read_bytes()))
-    return chunk.documents([])
+def _trees(path: str | Path) -> list[Any]:
+    text = yamltext.decode(Path(path).read_bytes())
+    return [tree for chunk in yamltext.chunks(text) for tree in chunk.documents([])]
 
 
 def _texts(tree: Any) -> Iterator[str]:
