@@ -58,9 +58,11 @@ def show(out: Console, shown: Shown, start: Millis) -> None:
     title = f"{when} (+{span(at)}), line {shown.difference.line}"
     out.print(Text(title, "bold red"), no_wrap=True, overflow="ignore", crop=False)
     for one in shown.apart[:SHOWN]:
-        paragraph(out, Text(one.what), indent=2)
+        if one.what:
+            paragraph(out, Text(one.what), indent=2)
         for label, value, style in (("then", one.then, "green"), ("now", one.now, "red")):
-            paragraph(out, Text.assemble((f"{label:<4}  ", "dim"), (_plain(value, start), style)), indent=4)
+            if value:
+                _row(out, label, Text(_plain(value, start), style), indent=4 if one.what else 2)
     if len(shown.apart) > SHOWN:
         paragraph(out, Text(f"and {counted(len(shown.apart) - SHOWN, 'more difference')}", "dim"), indent=2)
     _before(out, shown)
@@ -68,6 +70,14 @@ def show(out: Console, shown: Shown, start: Millis) -> None:
         paragraph(out, Text(f"the story of {shown.object} until then:", "dim"), indent=2)
         told(out, shown.story, start, indent=4)
     out.print()
+
+
+def _row(out: Console, label: str, text: Text, indent: int) -> None:
+    """A text behind its label, broken under itself."""
+    for number, line in enumerate(text.wrap(out, max(out.width - indent - 6, 20))):
+        line.rstrip()
+        begin = Text(f"{'' if number else label:<6}", "dim")
+        out.print(Text(" " * indent) + begin + line, no_wrap=True, overflow="ignore", crop=False)
 
 
 def _plain(value: str, start: Millis) -> str:
@@ -87,7 +97,7 @@ def _before(out: Console, shown: Shown) -> None:
 def conclude(out: Console, result: Replayed, *, cut: bool) -> None:
     """What came of it, in a line."""
     seen = (
-        f"{counted(result.turns, 'turn')} of {counted(result.events, 'event')}, {counted(result.decisions, 'action')}"
+        f"{counted(result.turns, 'turn')} on {counted(result.events, 'event')}, {counted(result.decisions, 'action')}"
     )
     if not result.differences:
         paragraph(out, Text(f"Decided as recorded: {seen}.", "green"))

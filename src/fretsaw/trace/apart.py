@@ -11,32 +11,46 @@ import msgspec
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.turn import Turn
-from fretsaw.trace.life import listed
+from fretsaw.trace.life import INTERRUPTIONS, listed
 from fretsaw.trace.patch import names
 
 Decision = a.Action | e.Event
 SHOWN = 100
 """Letters of a value that are shown."""
-NOTHING = "nothing"
+LEAST = 3
 
 
 class Apart(msgspec.Struct, frozen=True):
     """One difference of two turns."""
 
-    what: str
-    """The decision, such as `order nodeclaim/gpu-x1 (provisioned) for pod/ml/train-0`."""
     then: str
+    """What was decided, such as `order nodeclaim/gpu-x1 (provisioned) for pod/ml/train-0`; empty for nothing."""
     now: str
+    what: str = ""
+    """Where the same was decided both times, but not in the same way: what, and the field that differs."""
     about: tuple[str, ...] = ()
     """Objects whose stories may tell more, the nearest first."""
+    rank: int = 0
+    """The lower, the more it matters."""
 
 
-def apart(then: Turn, now: Turn) -> Iterator[Apart]:
-    """How `now` differs from `then`: actions first, then notes, then the time of the next look."""
-    for before, after in ((then.actions, now.actions), (then.notes, now.notes)):
-        yield from _decisions(before, after)
+def apart(then: Turn, now: Turn) -> list[Apart]:
+    """How `now` differs from `then`, what matters most first: what is done, then what is noted and told."""
+    found = [*_decisions(then.actions, now.actions), *_decisions(then.notes, now.notes)]
     if then.wake != now.wake:
-        yield Apart("the next look", _when(then.wake), _when(now.wake))
+        found.append(Apart(_when(then.wake), _when(now.wake), "the next look", rank=LEAST))
+    return sorted(found, key=lambda one: one.rank)
+
+
+def _rank(one: Decision) -> int:
+    match one:
+        case a.Tell():
+            return 2
+        case a.Action():
+            return 0
+        case e.CommandProposed() | e.CommandDropped() | e.CommandStarted() | e.CommandEnded() | e.Planned():
+            return 1
+    return LEAST
 
 
 def _decisions(then: tuple[Decision, ...], now: tuple[Decision, ...]) -> Iterator[Apart]:
@@ -46,15 +60,16 @@ def _decisions(then: tuple[Decision, ...], now: tuple[Decision, ...]) -> Iterato
     for one in lost:
         other = next((candidate for candidate in new if _subject(candidate) == _subject(one)), None)
         if other is None:
-            yield Apart(told(one), "decided", NOTHING, tuple(_objects(one)))
+            yield Apart(told(one), "", about=tuple(_objects(one)), rank=_rank(one))
             continue
         new.remove(other)
         for path, before, after in fields(one, other):
-            yield Apart(f"{told(one)}: {path}", _shown(before), _shown(after), tuple(_objects(one)))
+            what = f"{told(one)}: {path}"
+            yield Apart(_shown(before), _shown(after), what, tuple(_objects(one)), _rank(one))
     for one in new:
-        yield Apart(told(one), NOTHING, "decided", tuple(_objects(one)))
+        yield Apart("", told(one), about=tuple(_objects(one)), rank=_rank(one))
     if not lost and not new and then != now:
-        yield Apart("the order of the decisions", _shown(", ".join(map(told, then))), _shown(", ".join(map(told, now))))
+        yield Apart(_shown(", ".join(map(told, then))), _shown(", ".join(map(told, now))), "the order")
 
 
 # What a decision is about
@@ -158,9 +173,13 @@ def happened(event: e.Event) -> str:
         case e.InstanceGone(provider_id):
             return f"instance {provider_id} was gone"
         case e.InstancesListed(provider_ids):
-            return f"EC2 listed {len(provider_ids)} instances"
+            return f"EC2 listed its instances, {len(provider_ids)} in all"
         case e.OfferingsOut(offerings):
-            return f"{len(offerings)} offerings were out"
+            return "the offerings that are out were told" if offerings else "no offering was out any longer"
+        case e.Interrupted(provider_id, kind):
+            return f"EC2 announced of {provider_id}: {INTERRUPTIONS[kind]}"
+        case e.DriftFound(claim, reason):
+            return f"EC2 said of nodeclaim/{claim}: {reason or 'not drifted'}"
         case e.EvictionAnswered(pod, refused):
             return f"pod/{pod} may {'not ' if refused else ''}be evicted"
     return _shown(event)
@@ -189,6 +208,6 @@ def _when(wake: int | None) -> str:
 
 def _shown(value: Any) -> str:
     if value is None:
-        return NOTHING
+        return "nothing"
     text = msgspec.json.encode(value, order="deterministic").decode() if not isinstance(value, str) else value
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 2]} …"

@@ -95,7 +95,11 @@ class ClaimLife(MachineLife):
             self.deleted = at
             if not self.why_gone:
                 self.say(at, "somebody asked for its deletion")
-        for type_, condition in truths(claim.status.conditions).items():
+        true = truths(claim.status.conditions)
+        if "Drifted" in self._phases and "Drifted" not in true:
+            del self._phases["Drifted"]
+            self.say(at, "it has not drifted after all")
+        for type_, condition in true.items():
             if type_ not in self._phases:
                 self._phases[type_] = at
                 self._phase(at, type_, condition.message)

@@ -218,7 +218,7 @@ def _named(known: dict[str, type[AnyStruct]], value: dict[str, Any], tag: str) -
 def _wrong(error: Exception) -> str:
     """An exception as what is wrong with the line."""
     if isinstance(error, LookupError):
-        return f"it lacks {error}, or what that stands for"
+        return f"it lacks {error}"
     return str(error)
 
 

@@ -114,6 +114,6 @@ def truths(conditions: Iterable[Condition]) -> dict[str, Condition]:
 
 
 def lower(text: str) -> str:
-    """A message as a part of a sentence: its first letter small, unless its first word is a name such as `NodeClaim`."""
+    """A message as a part of a sentence: its first letter small, unless that is a name like `NodeClaim`."""
     first = text.split(maxsplit=1)[0] if text.strip() else ""
     return text[:1].lower() + text[1:] if first[1:].islower() else text

@@ -88,7 +88,7 @@ class Lives:
 
     def _near(self, name: str) -> str:
         known = [life.object for life in self] + [f"node/{node}" for node in self.by_node]
-        near = get_close_matches(name, known, n=1, cutoff=0.5) or [k for k in known if k.endswith(f"/{name}")][:1]
+        near = get_close_matches(name, known, n=1, cutoff=0.6) or [k for k in known if k.endswith(f"/{name}")][:1]
         return f"did you mean {near[0]}?" if near else ""
 
     def _some(self, kind: str) -> str:

@@ -57,7 +57,7 @@ class MachineLife(Life):
         """What the autoscaler says of it."""
         begin = TOLD.get(tell.reason)
         if begin is not None:
-            self.say_once(at, tell.reason, f"{begin}: {lower(tell.message)}")
+            self.say_once(at, f"{tell.reason}: {tell.message}", f"{begin}: {lower(tell.message)}")
 
     def fact(self, at: Millis, fact: Fact) -> None:
         """What happened on the node."""

@@ -12,17 +12,25 @@ from typing import Any, TypeVar
 
 import msgspec
 
+_ENCODE = msgspec.json.Encoder().encode
 AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 
 
 def difference(old: msgspec.Struct, new: msgspec.Struct) -> dict[str, Any]:
-    """The fields of `new` that `old` has otherwise, under the names of the file; both are of one type."""
+    """The fields of `new` that `old` has otherwise, under the names of the file; both are of one type.
+
+    A map with its entries in another order is another map: decisions may depend on it.
+    """
     found: dict[str, Any] = {}
     for name, encoded in names(type(new)):
         before, after = getattr(old, name), getattr(new, name)
-        if before is after or (type(before) is type(after) and before == after):
+        if before is after:
             continue
-        found[encoded] = difference(before, after) if _both_structs(before, after) else after
+        if _both_structs(before, after):
+            if nested := difference(before, after):
+                found[encoded] = nested
+        elif _ENCODE(before) != _ENCODE(after):
+            found[encoded] = after
     return found
 
 

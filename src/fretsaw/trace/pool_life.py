@@ -70,8 +70,8 @@ class PoolLife(Life):
         self.say(at, f"{claim.object} is gone: {claim.summary(at)}")
 
     def tells(self, at: Millis, tell: a.Tell) -> None:
-        """What the autoscaler says of it, such as that its budgets allow nothing."""
-        self.say_once(at, tell.reason, lower(tell.message))
+        """What the autoscaler says of it, such as that its budgets allow nothing; the same is told once."""
+        self.say_once(at, f"{tell.reason}: {tell.message}", lower(tell.message))
 
     def summary(self, now: Millis) -> str:
         """Nodes, money, and why nodes went."""

@@ -14,7 +14,7 @@ share types and offerings, and a catalog that is read anew differs from the last
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from fretsaw.api.catalog import Catalog, InstanceType, Offering
 from fretsaw.api.pod import PodSpec
 
+AnyThing = TypeVar("AnyThing")
 ENCODER = msgspec.json.Encoder()
 Row = tuple[int, int, int]
 """The numbers of an instance type, its size and its offerings."""
@@ -137,16 +138,16 @@ class ReadTables:
             self._catalogs[value["catalog"]] = self._catalog(value)
 
     def spec(self, number: int) -> PodSpec:
-        """A pod's spec without its node."""
-        return self._specs[number]
+        """A pod's spec without its node. Raises ValueError for a number that no line has defined."""
+        return _defined("spec", self._specs, number)
 
     def catalog(self, number: int) -> Catalog:
-        """A catalog; the same object for the same number."""
-        return self._catalogs[number][0]
+        """A catalog; the same object for the same number. Raises ValueError as above."""
+        return _defined("catalog", self._catalogs, number)[0]
 
     def _catalog(self, value: dict[str, Any]) -> tuple[Catalog, list[Row]]:
         if "like" in value:
-            rows = list(self._catalogs[value["like"]][1])
+            rows = list(_defined("catalog", self._catalogs, value["like"])[1])
             for place, row in value["types"].items():
                 rows[int(place)] = msgspec.convert(row, Row)
         else:
@@ -155,6 +156,14 @@ class ReadTables:
         return replace(msgspec.convert(value["is"], Catalog), instance_types=types), rows
 
     def _type(self, row: Row) -> InstanceType:
-        bare = msgspec.convert({**self._types[row[0]], **self._sizes[row[1]]}, InstanceType)
-        made = self._made[row] = replace(bare, offerings=self._offerings[row[2]])
+        one = _defined("type", self._types, row[0])
+        whole = {**one, **_defined("size", self._sizes, row[1])}
+        offerings = _defined("offerings", self._offerings, row[2])
+        made = self._made[row] = replace(msgspec.convert(whole, InstanceType), offerings=offerings)
         return made
+
+
+def _defined(what: str, known: dict[int, AnyThing], number: int) -> AnyThing:
+    if number not in known:
+        raise ValueError(f"{what} {number} is used, and no line before has defined it")
+    return known[number]
