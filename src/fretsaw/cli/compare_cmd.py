@@ -37,7 +37,7 @@ world failed · 130 interrupted (what was computed is shown)
 """
 
 
-@click.command(epilog=EPILOG, short_help="Two scenarios on the same seeds: what differs, and whether it is chance.")
+@click.command(epilog=EPILOG, short_help="Two scenarios on the same seeds: what is change, what chance.")
 @click.argument("a", metavar="A.yaml")
 @click.argument("b", metavar="B.yaml")
 @click.option("--runs", type=click.IntRange(2), default=20, show_default=True, help="Seeds that both are run on.")

@@ -25,11 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "fretsaw.cli.simulate_cmd:simulate",
         "Live through days of a cluster in seconds: waits, interruptions, the bill.",
     ),
-    "compare": (
-        "fretsaw.cli.compare_cmd:compare",
-        "Two scenarios on the same seeds: what differs, and whether it is chance.",
-    ),
-    "sweep": ("fretsaw.cli.sweep_cmd:sweep", "A grid of settings, many seeds each: means, intervals, and the best."),
+    "compare": ("fretsaw.cli.compare_cmd:compare", "Two scenarios on the same seeds: what is change, what chance."),
+    "sweep": ("fretsaw.cli.sweep_cmd:sweep", "A grid of settings, many seeds each, and which is the best."),
     "replay": ("fretsaw.cli.replay_cmd:replay", "Let the engine decide a trace again, and show what differs."),
     "story": ("fretsaw.cli.story_cmd:story", "Tell one object's life out of a simulation's trace."),
     "validate": ("fretsaw.cli.validate_cmd:validate", "Check manifests as the API server and the controllers would."),

@@ -40,7 +40,7 @@ Exit codes: 0 done · 1 a law was violated · 2 the input is wrong · 3 the outs
 """
 
 
-@click.command(epilog=EPILOG, short_help="A grid of settings, many seeds each: means, intervals, and the best.")
+@click.command(epilog=EPILOG, short_help="A grid of settings, many seeds each, and which is the best.")
 @click.argument("scenario", metavar="SCENARIO.yaml")
 @click.option("--set", "sets", multiple=True, metavar="PATH=A,B,…", help="Values of a field; several make a grid.")
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Seeds for each point of the grid.")
