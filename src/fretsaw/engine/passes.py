@@ -20,7 +20,7 @@ from fretsaw.engine.firstfit import FirstFit
 from fretsaw.engine.ground import Ground
 from fretsaw.engine.places import ExistingNode, OpenNode
 from fretsaw.engine.plan import Refusal
-from fretsaw.engine.planned import held_by_machine
+from fretsaw.engine.planned import held, held_by_machine
 from fretsaw.engine.prepare import Prepared
 from fretsaw.engine.settings import Settings
 from fretsaw.engine.shape import Kind
@@ -113,8 +113,10 @@ class Passes:
 
     def waits(self, state: ClusterState, now: Millis) -> bool:
         """Whether pods wait that have no place."""
-        cluster, _ = self._at(state, now)
-        return bool(cluster.waiting) or bool(cluster.buffers)
+        if state.objects["CapacityBuffer"]:
+            return True
+        placed = {pod.key for pod, _, _ in held(state, now, self._patience)} if state.waiting else frozenset[str]()
+        return any(key not in placed for key in state.waiting)
 
     def universe(self, state: ClusterState, pool: str) -> Universe | None:
         """What a pool can launch; None where it is not known. Does not look at the nodes."""
@@ -128,10 +130,10 @@ class Passes:
         return self._supply.universes.get(pool)
 
     def _at(self, state: ClusterState, now: Millis) -> tuple[Cluster, Ground]:
-        held = held_by_machine(state, now, self._patience)
-        stale = self._cluster is None or self._revision != state.revision or self._cluster.held != held
+        kept = held_by_machine(state, now, self._patience)
+        stale = self._cluster is None or self._revision != state.revision or self._cluster.held != kept
         if stale or self._cluster is None or self._ground is None:
-            self._cluster = cluster_of(state, held)
+            self._cluster = cluster_of(state, kept)
             self.universe(state, "")
             self._ground = Ground(self._cluster, self.settings, self._ground, self._supply)
             self._revision = state.revision

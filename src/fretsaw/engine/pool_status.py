@@ -7,6 +7,7 @@ pkg/state/nodepoolhealth.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -85,6 +86,7 @@ def is_unhealthy(history: Sequence[bool]) -> bool:
     return 2 * sum(not well for well in history) >= HISTORY
 
 
+@lru_cache(maxsize=8192)
 def _capacity(machine: Machine) -> Amounts:
     """The node's own figures once it is initialised; until then the claim fills in what the node does not say."""
     own = dict(machine.node.status.capacity) if machine.node is not None else {}

@@ -418,8 +418,9 @@ class ClusterState:
             self.pods_on[pod.spec.node_name][pod.key] = pod
             self.waiting.pop(pod.key, None)
             self.planned.pop(pod.key, None)
-            self._stale.add(self._name_of_node(pod.spec.node_name))
-            self.touched.add(self._name_of_node(pod.spec.node_name))
+            if old is None or _standing_of(old) != _standing_of(pod):
+                self._stale.add(self._name_of_node(pod.spec.node_name))
+                self.touched.add(self._name_of_node(pod.spec.node_name))
         elif pod.is_terminal:
             self.waiting.pop(pod.key, None)
         else:
@@ -559,6 +560,23 @@ def _changes_supply(kind: str, old: Any, new: Any) -> bool:
         spec_is_new = old is None or new is None or old.spec is not new.spec
         return spec_is_new and any(owner.kind == "DaemonSet" for owner in owners)
     return kind in ("NodeOverlay", "DaemonSet")
+
+
+def _standing_of(pod: Pod) -> tuple[object, ...]:
+    """What of a pod on a node any decision reads: not how its containers come along."""
+    status, metadata = pod.status, pod.metadata
+    return (
+        metadata.deletion_timestamp,
+        metadata.annotations,
+        metadata.labels,
+        metadata.owner_references,
+        pod.spec,
+        pod.is_terminal,
+        status.start_time,
+        _is_ready(pod),
+        status.allocated_resources,
+        tuple(c.allocated_resources for c in status.container_statuses if c.allocated_resources),
+    )
 
 
 def _protection(node: Node) -> tuple[dict[str, str], bool]:

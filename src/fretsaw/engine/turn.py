@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from fretsaw.api.nodepool import NodePool
 from fretsaw.api.times import Millis
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
@@ -23,7 +24,7 @@ from fretsaw.engine.machines import Machine
 from fretsaw.engine.options import Options
 from fretsaw.engine.orders import static_claim
 from fretsaw.engine.passes import Passes
-from fretsaw.engine.pool_status import look_at_pool
+from fretsaw.engine.pool_status import COUNT_AGAIN, look_at_pool
 from fretsaw.engine.provision import hand_over, provision
 from fretsaw.engine.state import ClusterState
 from fretsaw.engine.static_pools import scale
@@ -50,6 +51,8 @@ class Engine:
         self._due: dict[str, Millis] = {}
         self._heap: list[tuple[Millis, str]] = []
         self._pools_due: dict[str, Millis] = {}
+        self._seen: dict[str, NodePool] = {}
+        """Each pool as it was when it was last looked at."""
         self._known = Known()
 
     def turn(self, state: ClusterState, now: Millis) -> Turn:
@@ -60,15 +63,8 @@ class Engine:
             self._look(turn, state, machine, now)
         turn.add(strays(state, now))
         for name, pool in state.pools.items():
-            if name in state.touched_pools or self._pools_due.get(name, now) <= now:
-                looks = (
-                    look_at_pool(state, pool, now),
-                    scale(state, pool, self.options, now, static_claim),
-                )
-                wakes = [one.wake for one in looks if one.wake is not None]
-                self._pools_due[name] = min(wakes, default=NEVER)
-                for one in looks:
-                    turn.add(one)
+            if self._is_due(state, name, pool, now):
+                self._look_at_pool(turn, state, pool, now)
         turn.wake_at(min(self._pools_due.values(), default=None))
         if self.options.hand_over:
             turn.add(hand_over(state, self.options, now))
@@ -78,6 +74,23 @@ class Engine:
             turn.add(disrupt(state, self.options, now, Asked(self.passes, state, now), known=self._known))
         turn.wake_at(self._next())
         return Turn(tuple(turn.actions), tuple(turn.notes), turn.wake)
+
+    def _is_due(self, state: ClusterState, name: str, pool: NodePool, now: Millis) -> bool:
+        """Whether a pool is to be looked at. Its nodes are counted now and then only, however often they change."""
+        if name in state.touched_pools:
+            counted = state.checked.get(("count", name))
+            if pool is not self._seen.get(name) or counted is None or pool.spec.replicas is not None:
+                return True
+            self._pools_due[name] = min(self._pools_due.get(name, NEVER), counted + COUNT_AGAIN)
+        return self._pools_due.get(name, now) <= now
+
+    def _look_at_pool(self, turn: _Gathering, state: ClusterState, pool: NodePool, now: Millis) -> None:
+        looks = (look_at_pool(state, pool, now), scale(state, pool, self.options, now, static_claim))
+        wakes = [one.wake for one in looks if one.wake is not None]
+        self._pools_due[pool.metadata.name] = min(wakes, default=NEVER)
+        self._seen[pool.metadata.name] = pool
+        for one in looks:
+            turn.add(one)
 
     def _machines(self, state: ClusterState, now: Millis) -> Iterator[Machine]:
         """The machines to look at, by name."""

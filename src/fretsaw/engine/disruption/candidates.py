@@ -7,6 +7,7 @@ pkg/controllers/state/statenode.go (ValidateNodeDisruptable), consolidation.go, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -247,6 +248,7 @@ def not_for_emptiness(candidate: Candidate, buffered: Iterable[str]) -> Blocked 
     return None if candidate.machine.is_true("Consolidatable") else "not consolidatable"
 
 
+@lru_cache(maxsize=16384)
 def not_for_consolidation(candidate: Candidate) -> Blocked | str | None:
     """Why consolidation leaves a candidate alone; as above."""
     if candidate.static:

@@ -52,6 +52,7 @@ class Known:
     def __init__(self) -> None:
         self.judged: dict[tuple[str, bool], Judged] = {}
         self.stuck = Stuck()
+        self.told: dict[str, tuple[Blocked, Millis]] = {}
 
 
 class Disruption(msgspec.Struct, frozen=True):
@@ -91,7 +92,7 @@ class _Look:
     ) -> None:
         self.state, self.options, self.now, self.ask, self.late = state, options, now, ask, late
         self.known = known
-        self.teller = Teller(state, now)
+        self.teller = Teller(state, now, known.told)
         self.memory = Memory(state, now)
         self.steps = Steps()
         self.wake: Millis | None = None

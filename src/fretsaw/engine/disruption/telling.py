@@ -24,7 +24,11 @@ AGAIN_POOL: Millis = 1 * MINUTE
 class Teller:
     """Collects what one look tells, and the notes that keep it from being told again too soon."""
 
-    def __init__(self, state: ClusterState, now: Millis) -> None:
+    def __init__(
+        self, state: ClusterState, now: Millis, blocked: dict[str, tuple[Blocked, Millis]] | None = None
+    ) -> None:
+        """blocked: the last judgement of each machine that was told, and when; renewed in place."""
+        self._blocked = {} if blocked is None else blocked
         self.actions: list[a.Tell] = []
         self.notes: list[e.Checked] = []
         self._state = state
@@ -52,9 +56,17 @@ class Teller:
     def blocked(self, found: Iterable[Blocked]) -> None:
         """Machines that may not be disrupted; of those that nobody manages nothing is told."""
         for one in found:
-            if one.machine.claim is not None:
+            if one.machine.claim is not None and self._is_news(one):
                 every = AGAIN_UNCONSOLIDATABLE if one.event == "Unconsolidatable" else AGAIN
                 self.of_machine(one.machine, one.event, sentence(one.why), every=every)
+
+    def _is_news(self, one: Blocked) -> bool:
+        """Whether it may have to be told: not that very judgement again, too soon."""
+        last = self._blocked.get(one.machine.name)
+        if last is not None and last[0] is one and self._now - last[1] < AGAIN:
+            return False
+        self._blocked[one.machine.name] = (one, self._now)
+        return True
 
     def unconsolidatable(self, candidate: Candidate, why: str) -> None:
         """A candidate that consolidation can do nothing with."""
