@@ -47,6 +47,7 @@ Examples:
   fretsaw plan -f cluster.yaml -o json     the same for a program
   fretsaw simulate scenarios/gpu-platform-week.yaml --html week.html
                                            a week of cluster life, with the bill
+  fretsaw compare a.yaml b.yaml            two scenarios on the same seeds: change, or chance
   fretsaw validate pools/                  find the mistakes before the cluster does
   fretsaw catalog show g5.xlarge           capacity and price of one instance type
 

@@ -91,13 +91,17 @@ def sweep(
 
 def _checked(scenario: str, points: Iterable[Point]) -> Reading:
     """The scenario as it is in its file, after every point of the grid was read: all that is wrong comes first."""
-    from fretsaw.sim.many.override import changed
+    from fretsaw.sim.many.override import changed, said
 
     reading = changed(scenario)
     for problem in reading.problems:
         errors.say("warning", str(problem))
+    told = {said(problem) for problem in reading.problems}
     for point in points:
-        changed(scenario, point)
+        for problem in changed(scenario, point).problems:
+            if (text := said(problem)) not in told:
+                told.add(text)
+                errors.say("warning", f"--set {' '.join(map(str, point))}: {text}")
     return reading
 
 

@@ -153,6 +153,17 @@ def test_wrong_input_is_told_before_anything_runs(
     assert not (file.parent / "tiny.sweep").exists()
 
 
+def test_what_a_setting_makes_doubtful_is_told_once(
+    file: Path, runs: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    late = "[{at: 5h, out: {}}]"
+    sweep(file, "--set", f"faults=[],{late}", "--set", f"{AFTER}=1m,2m", "--runs", 1, "--format", "csv")
+    assert (
+        capsys.readouterr().err == f"warning: --set faults={late} {AFTER}=1m: faults[0].at: after the scenario's end\n"
+    )
+    assert runs == [1, 1, 1, 1]
+
+
 def test_without_pyarrow_csv_is_offered_before_anything_runs(
     file: Path, runs: list[int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

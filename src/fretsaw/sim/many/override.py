@@ -154,15 +154,15 @@ def _identity(raw: Tree) -> tuple[Any, ...]:
 
 def _blame(settings: Sequence[Setting], found: Reading, before: Reading) -> None:
     """Raise what the reader says of the settings. A field that it does not know is wrong even where it only warns."""
-    known = {_said(problem) for problem in before.problems}
-    new = [problem for problem in found.problems if _said(problem) not in known]
+    known = {said(problem) for problem in before.problems}
+    new = [problem for problem in found.problems if said(problem) not in known]
     wrong = [problem for problem in new if problem.severity == "error" or problem.message.startswith(_NO_FIELD)]
     if wrong:
-        lines = [f"--set {_cause(settings, problem)}: {_said(problem)}" for problem in wrong]
+        lines = [f"--set {_cause(settings, problem)}: {said(problem)}" for problem in wrong]
         raise UserError("", "\n".join(lines))
 
 
-def _said(problem: Located) -> str:
+def said(problem: Located) -> str:
     """The problem without file and line: its value stands in neither."""
     kind, slash, name = problem.object.partition("/")
     where = "" if kind == "Scenario" else f"{kind.lower()}{slash}{name} "
