@@ -156,11 +156,12 @@ def test_wrong_input_is_told_before_anything_runs(
 def test_what_a_setting_makes_doubtful_is_told_once(
     file: Path, runs: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    late = "[{at: 5h, out: {}}]"
-    sweep(file, "--set", f"faults=[],{late}", "--set", f"{AFTER}=1m,2m", "--runs", 1, "--format", "csv")
-    assert (
-        capsys.readouterr().err == f"warning: --set faults={late} {AFTER}=1m: faults[0].at: after the scenario's end\n"
-    )
+    memory = "work[1].make.spec.template.spec.containers[0].resources.requests.memory"
+    sweep(file, "--set", f"{memory}=1Gi,100m", "--set", f"{AFTER}=1m,2m", "--runs", 1, "--format", "csv")
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith(f"warning: --set {memory}=100m {AFTER}=1m: job/tune spec.template.spec.containers[0].")
+    assert "a fraction of a byte" in err
     assert runs == [1, 1, 1, 1]
 
 
