@@ -51,7 +51,7 @@ def _compared(out: Console, reader: Reader, most: int) -> int:
     from fretsaw.trace.replay import replay as replayed
     from fretsaw.trace.story import Chronicle
 
-    result, chronicle, found = Replayed(), Chronicle(words), []
+    result, chronicle, found = Replayed(), Chronicle(words, reader.file), []
     start = reader.about.get("start", 0)
     with Progress() as progress, no_collection():
         for one in replayed(reader, result):

@@ -44,8 +44,8 @@ def story(trace: str, object_: str | None, output: str) -> int:
     from fretsaw.trace.files import reading
     from fretsaw.trace.story import Chronicle
 
-    chronicle = Chronicle(words)
     with Progress() as progress, reading(trace) as reader:
+        chronicle = Chronicle(words, reader.file)
         progress("reading the trace")
         _read(chronicle, reader)
     start = reader.about.get("start", 0)

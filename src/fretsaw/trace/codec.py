@@ -1,10 +1,10 @@
 """Events, turns and facts as JSON lines, and back.
 
     {"trace": 1, "options": {…}, "about": {…}}                      the first line
-    {"at": 1767571200000, "event": "Changed", "obj": {"kind": "Pod", "key": "ml/train-0", "is": {…}, "spec": 3}}
-    {"at": …, "event": "Interrupted", "providerId": …, "kind": "spot_interrupted"}
-    {"at": …, "turn": {"actions": [{"action": "CreateClaim", …}], "notes": [{"event": "BatchDone", …}], "wake": …}}
-    {"at": …, "fact": "instance-running", "about": "Instance/…", "data": {…}}
+    {"time": 1767571200000, "event": "Changed", "obj": {"kind": "Pod", "key": "ml/train-0", "is": {…}, "spec": 3}}
+    {"time": …, "event": "Interrupted", "providerId": …, "kind": "spot_interrupted"}
+    {"time": …, "turn": {"actions": [{"action": "CreateClaim", …}], "notes": [{"event": "BatchDone", …}], "wake": …}}
+    {"time": …, "fact": "instance-running", "about": "Instance/…", "data": {…}}
 
 `objects` says how objects are told, `tables` what is written once and named by a number; `docs/trace.md` is the page
 for users. Equal runs give equal bytes: sets are sorted, maps keep their order, which decisions may depend on.
@@ -44,7 +44,7 @@ AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 class Fact(msgspec.Struct, frozen=True):
     """Something that happened beside what the engine is told: see `docs/trace.md` for the words."""
 
-    what: str
+    what: str = msgspec.field(name="fact")
     about: str
     """`Kind/name` or `Kind/namespace/name`."""
     data: dict[str, Any] = {}
@@ -73,7 +73,7 @@ class Writer:
 
     def event(self, at: Millis, event: events.Event) -> None:
         """The engine was told something."""
-        self._line(b'{"at":%d,%b' % (at, self._event(event)[1:]))
+        self._line(b'{"time":%d,%b' % (at, self._event(event)[1:]))
 
     def turn(self, at: Millis, turn: Turn) -> None:
         """The engine was asked what to do; this is what it wants, which may be nothing."""
@@ -84,11 +84,11 @@ class Writer:
             parts.append(b'"notes":[%b]' % b",".join([self._event(note) for note in turn.notes]))
         if turn.wake is not None:
             parts.append(b'"wake":%d' % turn.wake)
-        self._line(b'{"at":%d,"turn":{%b}}' % (at, b",".join(parts)))
+        self._line(b'{"time":%d,"turn":{%b}}' % (at, b",".join(parts)))
 
     def fact(self, at: Millis, what: str, about: str, data: dict[str, Any]) -> None:
         """Something else happened."""
-        self._line(ENCODER.encode({"at": at, "fact": what, "about": about, "data": data}))
+        self._line(ENCODER.encode({"time": at, "fact": what, "about": about, "data": data}))
 
     def _event(self, event: events.Event) -> bytes:
         match event:
@@ -163,15 +163,15 @@ class Reader:
             raise TraceError(self.file, number, what, _shown(text)) from error
 
     def _read(self, number: int, value: dict[str, Any]) -> Line | None:
-        if "at" not in value:
+        if "time" not in value:
             self._tables.define(value)
             return None
-        at = msgspec.convert(value["at"], int)
+        at = msgspec.convert(value["time"], int)
         if "event" in value:
             return Line(number, at, event=self._event(value))
         if "turn" in value:
             return Line(number, at, turn=self._turn(value["turn"]))
-        return Line(number, at, fact=Fact(value["fact"], value["about"], value.get("data", {})))
+        return Line(number, at, fact=msgspec.convert(value, Fact))
 
     def _turn(self, value: dict[str, Any]) -> Turn:
         found = tuple([self._built(_named(_ACTIONS, one, "action"), one) for one in value.get("actions", ())])

@@ -19,7 +19,7 @@ from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.turn import Turn
 from fretsaw.trace.claim_life import ClaimLife
-from fretsaw.trace.codec import Fact, Line
+from fretsaw.trace.codec import Fact, Line, TraceError
 from fretsaw.trace.life import Words, listed
 from fretsaw.trace.lives import Lives
 from fretsaw.trace.machine_life import MachineLife, NodeLife
@@ -31,8 +31,10 @@ _Tell = Callable[[ClaimLife], None]
 class Chronicle:
     """Tells the lives of all objects."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self, words: Words, file: str = "<trace>") -> None:
+        """file: how messages call the trace."""
         self.words = words
+        self.file = file
         self.lives = Lives(words)
         self.now: Millis = 0
         """The time of the last line."""
@@ -43,8 +45,14 @@ class Chronicle:
         self._commands: dict[str, e.Command] = {}
 
     def read(self, line: Line) -> None:
-        """Take a line in."""
+        """Take a line in. Raises TraceError for a fact that lacks what its word promises."""
         self.now = line.at
+        try:
+            self._read(line)
+        except (LookupError, TypeError, ValueError) as error:
+            raise TraceError(self.file, line.number, "a fact that cannot be understood", repr(error)) from error
+
+    def _read(self, line: Line) -> None:
         if line.event is not None:
             self._event(line.at, line.event)
         elif line.turn is not None:

@@ -125,7 +125,7 @@ class ReadTables:
         self._made: dict[Row, InstanceType] = {}
 
     def define(self, value: dict[str, Any]) -> None:
-        """Take a definition in. Raises KeyError, ValueError or TypeError for one that is none."""
+        """Take a definition in. Raises KeyError, ValueError or TypeError for one that is wrong, or none."""
         if "spec" in value:
             self._specs[value["spec"]] = msgspec.convert(value["is"], PodSpec)
         elif "offerings" in value:
@@ -134,8 +134,10 @@ class ReadTables:
             self._sizes[value["size"]] = value["is"]
         elif "type" in value:
             self._types[value["type"]] = value["is"]
-        else:
+        elif "catalog" in value:
             self._catalogs[value["catalog"]] = self._catalog(value)
+        else:
+            raise ValueError("it says neither what happened, nor what a number stands for")
 
     def spec(self, number: int) -> PodSpec:
         """A pod's spec without its node. Raises ValueError for a number that no line has defined."""
@@ -156,10 +158,10 @@ class ReadTables:
         return replace(msgspec.convert(value["is"], Catalog), instance_types=types), rows
 
     def _type(self, row: Row) -> InstanceType:
-        one = _defined("type", self._types, row[0])
-        whole = {**one, **_defined("size", self._sizes, row[1])}
+        one: dict[str, Any] = _defined("type", self._types, row[0])
+        size: dict[str, Any] = _defined("size", self._sizes, row[1])
         offerings = _defined("offerings", self._offerings, row[2])
-        made = self._made[row] = replace(msgspec.convert(whole, InstanceType), offerings=offerings)
+        made = self._made[row] = replace(msgspec.convert({**one, **size}, InstanceType), offerings=offerings)
         return made
 
 
