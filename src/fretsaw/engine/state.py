@@ -66,6 +66,8 @@ class ClusterState:
         """The machine that a waiting pod is meant for, and since when; see `engine.planned`."""
         self.proposed: e.CommandProposed | None = None
         self.commands: dict[str, e.CommandStarted] = {}
+        self.marked: frozenset[str] = frozenset()
+        """Machines that a running command will take away."""
         self.idle: dict[str, int] = {}
         """For each disruption method the version in which it last found nothing."""
         self.unseen_pools: tuple[str, ...] = ()
@@ -78,6 +80,8 @@ class ClusterState:
         """Counts changes of disruption budgets for pods."""
         self.opened: list[str] = []
         """Machines on which there may be more room, or room for more, than before, as it happened."""
+        self.changed: list[str] = []
+        """Machines that were made anew, or are gone, as it happened."""
         self.epoch = 0
         """Counts what may give any machine's pods another place: supply, limits, what waits."""
         self.looked_standing = -1
@@ -163,11 +167,6 @@ class ClusterState:
         """The machine of a node."""
         return self.machines.get(self._name_of_node(node))
 
-    @property
-    def marked(self) -> frozenset[str]:
-        """Machines that a running command will take away."""
-        return frozenset(name for started in self.commands.values() for name in started.command.candidates)
-
     def leaving(self, machine: Machine) -> bool:
         """Whether a machine is on its way out: deleted, or marked by a running command."""
         return machine.deleting or machine.terminating or machine.name in self.marked
@@ -237,11 +236,13 @@ class ClusterState:
             case e.CommandStarted(command):
                 self.proposed = None
                 self.commands[command.id] = event
+                self._mark()
                 self._anything()
                 self.touched.update(command.candidates)
                 self._moved()
             case e.CommandEnded(command_id):
                 ended = self.commands.pop(command_id, None)
+                self._mark()
                 self._anything()
                 self.touched.update(ended.command.candidates if ended else ())
                 self._moved()
@@ -300,6 +301,10 @@ class ClusterState:
         if not strays:
             self.lost.add(provider_id)
             self._touch_instance(provider_id)
+
+    def _mark(self) -> None:
+        commands = (started.command for started in self.commands.values())
+        self.marked = frozenset(name for command in commands for name in command.candidates)
 
     def _anything(self) -> None:
         """Pods may have other places now, wherever they are."""
@@ -528,6 +533,9 @@ class ClusterState:
 
     def _refresh(self) -> None:
         """Build anew the machines of which something changed."""
+        if not self._stale:
+            return
+        self.changed.extend(sorted(self._stale))
         for name in sorted(self._stale):
             machine = self._built(name)
             if machine is None:

@@ -6,7 +6,7 @@ pkg/controllers/state/statenode.go (ValidateNodeDisruptable), consolidation.go, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -86,25 +86,58 @@ class Blocked(msgspec.Struct, frozen=True):
     event: str = "DisruptionBlocked"
 
 
-class Judged(msgspec.Struct, frozen=True, eq=False):
-    """A judgement with what it was made from: as long as that is the same, so is the judgement."""
+class Roll:
+    """The judgements of all machines by the graceful methods, kept from look to look.
 
-    machine: Machine
-    pool: object
-    universe: Universe | None
-    budgets: int
-    nominated: bool
-    verdict: Candidate | Blocked
+    A machine is judged anew when it changed, when a nomination of it began or ended, and at every look while a pod on
+    it is protected for a time. When a pool, its catalog or a budget for pods changed, all are.
+    """
+
+    def __init__(self) -> None:
+        self.verdicts: dict[str, Candidate | Blocked] = {}
+        self.news: list[Blocked] = []
+        """Machines that were found blocked by the last renewal."""
+        self._basis: tuple[object, ...] = ()
+        self._seen = 0
+        self._nominated: frozenset[str] = frozenset()
+        self._volatile: set[str] = set()
+
+    def renew(self, survey: Survey) -> Roll:
+        """Judge what has to be judged."""
+        state, now = survey.state, survey.now
+        machines = state.machines
+        basis = (id(state), state.budget_version, state.supply_version, state.marked)
+        nominated = frozenset(name for name, until in state.nominated.items() if until > now)
+        if basis != self._basis:
+            names = set(machines) | self.verdicts.keys()
+        else:
+            names = {*state.changed[self._seen :], *(nominated ^ self._nominated), *self._volatile}
+        self._basis, self._nominated, self._seen = basis, nominated, len(state.changed)
+        self.news = []
+        for name in sorted(names):
+            self._judge(survey, name)
+        return self
+
+    def _judge(self, survey: Survey, name: str) -> None:
+        machine = survey.state.machines.get(name)
+        found = survey.judge(machine) if machine is not None else None
+        self._volatile.discard(name)
+        if machine is None or found is None:
+            self.verdicts.pop(name, None)
+            return
+        self.verdicts[name] = found
+        if isinstance(found, Blocked):
+            self.news.append(found)
+        if any(_is_protected_for_a_time(pod) for pod in machine.pods):
+            self._volatile.add(name)
 
 
 class Survey:
     """All machines of one version of the state at one moment, judged once for all methods of a look."""
 
-    def __init__(
-        self, state: ClusterState, now: Millis, ask: WhatIf, before: dict[tuple[str, bool], Judged] | None = None
-    ) -> None:
-        """before: judgements of earlier looks, by machine and whether they were eventual; renewed in place."""
-        self._before = {} if before is None else before
+    def __init__(self, state: ClusterState, now: Millis, ask: WhatIf, roll: Roll | None = None) -> None:
+        """roll: the graceful judgements of earlier looks at the same state; renewed in place."""
+        self._roll = Roll() if roll is None else roll
         self.state = state
         self.now = now
         self.ask = ask
@@ -124,31 +157,8 @@ class Survey:
         """
         known = self._by_eventual if eventual else self._judged
         if machine.name not in known:
-            known[machine.name] = self._judge_anew(machine, eventual)
+            known[machine.name] = self._judge(machine, eventual)
         return known[machine.name]
-
-    def _judge_anew(self, machine: Machine, eventual: bool) -> Candidate | Blocked | None:
-        """Judge a machine, unless it was judged before and nothing that counts is different."""
-        if machine.name in self._marked:
-            return None
-        pool, universe = self.state.pools.get(machine.pool), self.ask.universe(machine.pool)
-        nominated = self.state.nominated.get(machine.name, 0) > self.now
-        spec = pool.spec if pool is not None else None
-        key = (machine.name, eventual)
-        known = self._before.get(key)
-        if (
-            known is not None
-            and known.machine is machine
-            and known.pool is spec
-            and known.universe is universe
-            and known.budgets == self.state.budget_version
-            and known.nominated == nominated
-        ):
-            return known.verdict
-        verdict = self._judge(machine, eventual)
-        if verdict is not None and not any(_is_protected_for_a_time(pod) for pod in machine.pods):
-            self._before[key] = Judged(machine, spec, universe, self.state.budget_version, nominated, verdict)
-        return verdict
 
     def price(self, universe: Universe, machine: Machine) -> int:
         """What the machine costs in nano-USD an hour, 0 where unknown."""
@@ -201,25 +211,18 @@ class Survey:
         return None
 
     def all(self) -> tuple[list[Candidate], list[Blocked]]:
-        """(candidates before any method's filter, machines that are none), by name. For the graceful methods."""
-        candidates: list[Candidate] = []
-        blocked: list[Blocked] = []
-        for name in sorted(self.state.machines):
-            found = self.judge(self.state.machines[name])
-            if isinstance(found, Candidate):
-                candidates.append(found)
-            elif found is not None:
-                blocked.append(found)
-        return candidates, blocked
+        """(candidates before any method's filter, by name; machines that are none since the last look). For the
+        graceful methods."""
+        roll = self._roll.renew(self)
+        found = roll.verdicts
+        return [c for name in sorted(found) if isinstance(c := found[name], Candidate)], roll.news
 
     def drifted(self, *, static: bool) -> tuple[list[Candidate], list[Blocked]]:
         """The drifted machines of static, or of dynamic pools, that may be replaced, and those that may not."""
         candidates: list[Candidate] = []
         blocked: list[Blocked] = []
-        for name in sorted(self.state.machines):
-            machine = self.state.machines[name]
-            if not machine.is_true("Drifted"):
-                continue
+        drifted = (machine for machine in self.state.machines.values() if machine.is_true("Drifted"))
+        for machine in sorted(drifted, key=lambda m: m.name):
             found = self.judge(machine, eventual=True)
             if isinstance(found, Blocked):
                 blocked.append(found)
@@ -232,16 +235,21 @@ def _is_protected_for_a_time(pod: Pod) -> bool:
     return pod.metadata.annotations.get(DO_NOT_DISRUPT, "true") != "true"
 
 
-def not_for_emptiness(candidate: Candidate, buffered: Iterable[str]) -> Blocked | str | None:
+def not_for_emptiness(candidate: Candidate, buffered: Container[str]) -> Blocked | str | None:
     """Why emptiness leaves a candidate alone; None where it takes it, a text where that is no event.
 
     buffered: machines that keep room for buffer pods.
     """
+    return _not_for_emptiness(candidate, candidate.name in buffered)
+
+
+@lru_cache(maxsize=16384)
+def _not_for_emptiness(candidate: Candidate, buffered: bool) -> Blocked | str | None:
     if candidate.static:
         return "static"
     if candidate.pool.spec.disruption.consolidate_after == NEVER:
         return _unconsolidatable(candidate, _disabled(candidate))
-    if candidate.name in buffered:
+    if buffered:
         return _unconsolidatable(candidate, f'Node "{candidate.node.metadata.name}" has buffer pods')
     if not candidate.empty:
         return "not empty"

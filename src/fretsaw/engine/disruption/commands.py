@@ -204,10 +204,15 @@ def restored(machine: Machine) -> Iterator[a.Action]:
 def cleaned(state: ClusterState) -> tuple[a.Action, ...]:
     """Take back what a disruption left behind that is no longer under way, such as one before a restart."""
     marked = state.marked
+    left = (
+        machine
+        for name, machine in state.machines.items()
+        if (machine.node_name in state.draining or DISRUPTION_REASON in machine.truths) and name not in marked
+    )
     return tuple(
         action
-        for name, machine in sorted(state.machines.items())
-        if name not in marked and not machine.terminating
+        for machine in sorted(left, key=lambda m: m.name)
+        if not machine.terminating
         if machine.claim is not None and not machine.claim.metadata.deletion_timestamp
         for action in restored(machine)
     )

@@ -24,7 +24,7 @@ from fretsaw.engine.disruption.budgets import Room, Share, shares
 from fretsaw.engine.disruption.candidates import (
     Blocked,
     Candidate,
-    Judged,
+    Roll,
     Survey,
     not_for_consolidation,
     not_for_emptiness,
@@ -50,7 +50,7 @@ class Known:
     """What looks have found out that the next one may use. It could be had again at any time."""
 
     def __init__(self) -> None:
-        self.judged: dict[tuple[str, bool], Judged] = {}
+        self.roll = Roll()
         self.stuck = Stuck()
         self.told: dict[str, tuple[Blocked, Millis]] = {}
 
@@ -133,7 +133,7 @@ class _Look:
     @cached_property
     def survey(self) -> Survey:
         """All machines, judged."""
-        return Survey(self.state, self.now, self.ask, self.known.judged)
+        return Survey(self.state, self.now, self.ask, self.known.roll)
 
     @cached_property
     def shares(self) -> dict[str, Share]:

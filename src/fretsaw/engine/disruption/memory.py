@@ -15,7 +15,7 @@ from fretsaw.api.times import HOUR, Millis
 from fretsaw.engine import events as e
 from fretsaw.engine.disruption.budgets import Room, next_change
 from fretsaw.engine.disruption.candidates import Survey
-from fretsaw.engine.disruption.moves import Method
+from fretsaw.engine.disruption.moves import METHODS, Method
 from fretsaw.engine.pdbs import is_active, protected_until
 from fretsaw.engine.state import ClusterState
 
@@ -77,8 +77,8 @@ def _nobody(method: Method) -> str:
 def next_time(state: ClusterState, now: Millis) -> Millis:
     """When one of the memories ends without a change: by its age, a nomination, a pod's protection, or a budget."""
     times = [now + VALID]
-    times += [noted + VALID for (what, _), noted in state.checked.items() if what == IDLE]
-    times += [until for (what, _), until in state.checked.items() if what == UNTIL]
+    times += [state.checked[IDLE, key] + VALID for key in state.idle if (IDLE, key) in state.checked]
+    times += [state.checked[UNTIL, method] for method in METHODS if (UNTIL, method) in state.checked]
     times += state.nominated.values()
     times += [change for pool in state.pools.values() if (change := next_change(pool, now)) is not None]
     times += _protections(state)

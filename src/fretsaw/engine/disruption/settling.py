@@ -29,9 +29,11 @@ def settled_at(machine: Machine, pool: NodePool) -> Millis | None:
 
 
 def settling(state: ClusterState, now: Millis) -> frozenset[str]:
-    """The machines that take no running pods from a consolidation yet."""
+    """The machines that take no running pods from a consolidation yet; what is Consolidatable has settled."""
     found = []
     for machine in state.machines.values():
+        if machine.is_true("Consolidatable"):
+            continue
         pool = state.pools.get(machine.pool)
         if pool is not None and (when := settled_at(machine, pool)) is not None and when > now:
             found.append(machine.name)
