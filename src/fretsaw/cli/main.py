@@ -23,7 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("fretsaw.cli.plan_cmd:plan", "Which nodes to buy for these pods, and at what price."),
     "simulate": (
         "fretsaw.cli.simulate_cmd:simulate",
-        "Live through days of a cluster in seconds: waits, interruptions, the bill.",
+        "Days of a cluster in seconds: waits, interruptions, the bill.",
     ),
     "compare": ("fretsaw.cli.compare_cmd:compare", "Two scenarios on the same seeds: what is change, what chance."),
     "sweep": ("fretsaw.cli.sweep_cmd:sweep", "A grid of settings, many seeds each, and which is the best."),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fretsaw import __version__
 from fretsaw.cli import errors
 from fretsaw.cli.params import span
 from fretsaw.cli.progress import Bar
@@ -37,7 +38,7 @@ PLAIN = "scenario: {name}\nfor: 1d\ncluster: {{}}\n"
 """The scenario of manifests alone."""
 
 
-@click.command(epilog=EPILOG, short_help="Live through days of a cluster in seconds: waits, interruptions, the bill.")
+@click.command(epilog=EPILOG, short_help="Days of a cluster in seconds: waits, interruptions, the bill.")
 @click.argument("scenario", required=False, metavar="[SCENARIO.yaml]")
 @click.option("-f", "--filename", "files", multiple=True, metavar="PATH", help="More manifests for the cluster.")
 @click.option("--for", "length", callback=span, metavar="DURATION", help="Virtual time, such as 12h or 7d.")
@@ -111,7 +112,7 @@ def _run(run: Simulation, trace_file: str | None, *, quiet: bool) -> tuple[dict[
         if trace_file is not None:
             from fretsaw.sim.record import record
 
-            stack.enter_context(record(run, Path(trace_file)))
+            stack.enter_context(record(run, Path(trace_file), __version__))
         stack.enter_context(no_collection())
         bar = stack.enter_context(Bar(f"simulating {run.scenario.scenario}", shown=False if quiet else None))
         try:

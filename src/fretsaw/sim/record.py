@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fretsaw import __version__
 from fretsaw.api.times import Millis, rfc3339
 from fretsaw.engine.events import Event
 from fretsaw.engine.turn import Turn
@@ -21,17 +20,18 @@ TOLD = "event"
 
 
 @contextmanager
-def record(simulation: Simulation, path: Path | str) -> Iterator[None]:
+def record(simulation: Simulation, path: Path | str, version: str = "") -> Iterator[None]:
     """Write the trace of a run that has not begun yet; it ends with what each instance has cost by then.
 
-    path: packed with gzip where it ends in `.gz`. Raises UserError where it cannot be written.
+    path: packed with gzip where it ends in `.gz`. version: of the program that writes it. Raises UserError where it
+    cannot be written.
     """
     about = {
         "scenario": simulation.scenario.scenario,
         "seed": simulation.seed,
         "start": simulation.start,
         "startsAt": rfc3339(simulation.start),
-        "fretsaw": __version__,
+        "fretsaw": version,
     }
     with writing(Path(path), simulation.options, about) as writer:
         simulation.autoscaler.listen(_taking(writer))

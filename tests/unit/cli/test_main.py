@@ -91,7 +91,7 @@ def test_debug_shows_the_traceback(
     ("arguments", "message"),
     [
         (["plna"], "no such command: plna (did you mean plan?)"),
-        (["zzz"], "no such command: zzz (known: plan, validate, catalog, crds, completion)"),
+        (["zzz"], f"no such command: zzz (known: {', '.join(main.COMMANDS)})"),
         (["--nope"], "--nope"),
         (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
     ],
@@ -144,7 +144,7 @@ def fretsaw(*arguments: str, python: tuple[str, ...] = (), **environment: str) -
 
 def test_tab_offers_the_commands() -> None:
     done = fretsaw(_FRETSAW_COMPLETE="bash_complete", COMP_WORDS="fretsaw c", COMP_CWORD="1")
-    assert done.stdout.split() == ["plain,catalog", "plain,crds", "plain,completion"]
+    assert done.stdout.split() == ["plain,compare", "plain,catalog", "plain,crds", "plain,completion"]
 
 
 @pytest.mark.parametrize(
