@@ -38,13 +38,15 @@ class Loads:
         """Ready pods of services, by workload."""
         self._services: dict[str, list[tuple[str, str]]] = defaultdict(list)
         """(external metric, workload) by namespace, in the order in which their first pods came."""
+        self._known: dict[str, tuple[Behaves | None, str]] = {}
+        """Entry and workload of the pods that are there, by uid: they are asked for at every look of every HPA."""
         world.store.watch("Pod", self._pod)
 
     def use(self, pod: Pod, now: Millis) -> float:
         """The share of its GPUs that a pod keeps busy, 0 to 1."""
         if pod.is_terminal or not is_ready(pod):
             return 0.0
-        entry = self._works.entry(pod)
+        entry, _ = self._of(pod)
         if entry is None or entry.serves is None:
             return self._works.behavior(pod).gpu_use
         return self._busy(pod, entry, now)
@@ -53,7 +55,7 @@ class Loads:
         """A pod's value in thousandths: of the use of its GPUs, or of its requests; None where there is no sample."""
         if pod.status.phase != "Running":
             return None
-        entry = self._works.entry(pod)
+        entry, _ = self._of(pod)
         serves = entry.serves if entry is not None else None
         if metric in GPU_METRICS or (serves is not None and metric == serves.metric):
             return round(100_000 * self.use(pod, now))
@@ -68,7 +70,7 @@ class Loads:
         requested: int = pod_requests(pod.spec).get(resource, 0)
         if resource == "memory":
             return requested
-        entry = self._works.entry(pod)
+        entry, _ = self._of(pod)
         if entry is None or not is_ready(pod):
             return 0
         busy = 1.0 if entry.serves is None else self._busy(pod, entry, now)
@@ -81,6 +83,12 @@ class Loads:
         ]
         return round(1000 * sum(rates)) if rates else None
 
+    def _of(self, pod: Pod) -> tuple[Behaves | None, str]:
+        found = self._known.get(pod.metadata.uid)
+        if found is None:
+            found = self._known[pod.metadata.uid] = (self._works.entry(pod), self._works.workload(pod))
+        return found
+
     def _busy(self, pod: Pod, entry: Behaves, now: Millis) -> float:
         assert entry.serves is not None
         share = self._share(pod, now)
@@ -88,7 +96,7 @@ class Loads:
 
     def _share(self, pod: Pod, now: Millis) -> float:
         """Requests a second that come to each ready pod of a service."""
-        workload = self._works.workload(pod)
+        _, workload = self._of(pod)
         ready = len(self._ready[workload])
         curve = self._curves.get(workload)
         return curve.rate(now) / ready if curve is not None and ready else 0.0
@@ -97,10 +105,11 @@ class Loads:
         """Keeps count of the services' ready pods."""
         pod = new if new is not None else old
         assert pod is not None
-        entry = self._works.entry(pod)
+        entry, workload = self._of(pod)
+        if new is None:
+            self._known.pop(pod.metadata.uid, None)
         if entry is None or entry.serves is None:
             return
-        workload = self._works.workload(pod)
         if workload not in self._curves:
             self._curves[workload] = LoadCurve(entry.serves.load, self._start, self._folder)
             if entry.serves.external:
