@@ -48,7 +48,7 @@ def told(out: Console, sentences: Iterable[Sentence], start: Millis, indent: int
 
 def listing(out: Console, lives: Iterable[Life], about: dict[str, Any], now: Millis) -> None:
     """What can be asked for, kind by kind, with the summaries."""
-    length = span((now - about.get("start", now)) / SECOND)
+    length = span(max(now - about.get("start", now), 0) / SECOND)
     name, seed = about.get("scenario", "a trace"), about.get("seed")
     _line(out, Text(f"{name}{f', seed {seed}' if seed is not None else ''}: {length} of cluster life", "bold"))
     for kind, group in groupby(lives, key=lambda life: life.KIND):

@@ -114,6 +114,7 @@ def truths(conditions: Iterable[Condition]) -> dict[str, Condition]:
 
 
 def lower(text: str) -> str:
-    """A message as a part of a sentence: its first letter small, unless that is a name like `NodeClaim`."""
+    """A message as a part of a sentence: its first word small unless that is a name like `NodeClaim`; no full stop."""
+    text = text.removesuffix(".")
     first = text.split(maxsplit=1)[0] if text.strip() else ""
     return text[:1].lower() + text[1:] if first[1:].islower() else text

@@ -47,7 +47,7 @@ class MachineLife(Life):
         """The autoscaler asked the eviction API to remove a pod."""
         if self._told.get(f"evict {pod}") is None:
             self._told[f"evict {pod}"] = "asked"
-            self.say_of(at, f"pod/{pod}", "{} was asked to leave")
+            self.say_of(at, f"pod/{pod}", "the autoscaler asked {} to leave")
 
     def refused(self, at: Millis, pod: str, why: str) -> None:
         """The eviction API said no."""

@@ -60,9 +60,11 @@ class PodLife(Life):
         self.say(at, f"it was created {'again' if again else ''}".rstrip() + by)
 
     def landed(self, at: Millis, machine: str, planned: str) -> None:
-        """It was bound. machine, planned: where it is, and where it was meant to be (empty for nowhere)."""
+        """It was bound. machine: the claim of its node, empty for none. planned: where it was meant to be, likewise."""
         where = f"node/{self.node}" + (f", {machine}" if machine else "")
-        fits = "" if not planned else ", as planned" if planned == machine else f", though {planned} was planned"
+        fits = ""
+        if planned:
+            fits = ", as planned" if planned in (machine, f"node/{self.node}") else f", though {planned} was planned"
         self.say(at, f"it landed on {where}{fits}", self.created)
 
     def ended(self, at: Millis, phase: str) -> None:
@@ -91,7 +93,7 @@ class PodLife(Life):
 
     def asked_to_leave(self, at: Millis, reason: str) -> None:
         """The autoscaler asked the eviction API to remove it."""
-        self.say_once(at, "evict", f"the autoscaler asked it to leave its node: {reason}")
+        self.say_once(at, "evict", f"the autoscaler asked it to leave its node: {self.words.went(reason)}")
 
     def refused(self, at: Millis, why: str) -> None:
         """The eviction API said no."""
@@ -134,7 +136,7 @@ class PodLife(Life):
             case "pod-collected":
                 self.say(at, "it was cleaned up, as its node is gone")
             case "pod-deleted":
-                self.say(at, f"the autoscaler deleted it: {data['reason']}")
+                self.say(at, f"the autoscaler deleted it: {self.words.went(data['reason'])}")
             case "gpu-out-of-memory":
                 self.say(at, "its GPU has not the memory that it needs")
 
@@ -153,8 +155,10 @@ class PodLife(Life):
             return "never seen"
         if self._bound is None:
             end = self._ended or now
-            waited = f"waited {span((end - self.created) / SECOND)} without a node"
-            return f"{waited}, {self._result or 'still waits'}"
+            waited = span((end - self.created) / SECOND)
+            return (
+                f"waited {waited} without a node, {self._result}" if self._result else f"waits for a node, {waited} now"
+            )
         parts = [f"waited {span(self._waited / SECOND)} for node/{self.node}"]
         if self._running is not None:
             parts.append(f"ran {span(((self._ended or now) - self._running) / SECOND)}")

@@ -24,16 +24,17 @@ class PoolLife(Life):
         self._alive = 0
         self._most = 0
         self._generation: int | None = None
+        self._is_known = False
         self._gone = False
 
     def changed(self, at: Millis, pool: NodePool) -> None:
         """The pool as it is now."""
         generation = pool.metadata.generation
-        if self._generation is None:
+        if not self._is_known:
             self.say(at, f"it is there, with weight {pool.spec.weight or 0}")
         elif generation != self._generation:
             self.say(at, "its spec was changed")
-        self._generation = generation
+        self._is_known, self._generation = True, generation
         ready = pool.condition(READY)
         if ready is not None and ready.status == "False":
             self.say_once(at, READY, f"it cannot be used: {lower(ready.message or ready.reason)}")
