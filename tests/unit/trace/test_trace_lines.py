@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from fretsaw.engine.options import Options
 from fretsaw.errors import UserError
 from fretsaw.trace.codec import Reader, TraceError, Writer
 from fretsaw.trace.files import reading, writing
-from support.traces import START, Script
+from support.traces import ROOT, START, Script
 
 SPEC = PodSpec(containers=(Container(name="main", image="img"),))
 POD = Pod(metadata=ObjectMeta(name="train-0", namespace="ml", labels={"z": "1", "a": "2"}), spec=SPEC)
@@ -233,3 +234,33 @@ def test_the_writer_takes_lines_one_by_one() -> None:
     writer.event(START, e.InstanceGone("i"))
     assert [line.count(b"\n") for line in lines] == [1, 1]
     assert all(line.endswith(b"\n") for line in lines)
+
+
+# The page
+
+PAGE = (ROOT / "docs" / "trace.md").read_text(encoding="utf-8")
+
+
+def test_the_lines_of_the_page_can_be_read() -> None:
+    lines = [line for block in re.findall(r"```json\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
+    assert lines[0].startswith('{"trace":1,')
+    spec = b'{"spec":3,"is":{}}'
+    found = list(Reader([HEAD, spec, *(line.encode() for line in lines[1:])]))
+    assert [type(one.event or one.turn).__name__ for one in found] == [
+        "InstanceCreated",
+        "Turn",
+        "Changed",
+        "Changed",
+        "Changed",
+    ]
+
+
+def test_the_page_names_every_event_and_action() -> None:
+    for kind in (*e.AnyEvent.__args__, *a.AnyAction.__args__):
+        assert f"`{kind.__name__}`" in PAGE
+
+
+def test_the_page_shows_the_lines_of_a_story_as_they_are_printed() -> None:
+    shown = re.findall(r"```text\n(.*?)```", PAGE, re.S)[0].splitlines()
+    printed = (ROOT / "tests" / "golden" / "story-claim-80.txt").read_text(encoding="utf-8").splitlines()
+    assert [line for line in shown if line.strip() not in ("", "…") and line not in printed] == []
