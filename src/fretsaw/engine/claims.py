@@ -101,7 +101,8 @@ def _grow(sight: Sight, drift: Drift, hooks: Hooks, policies: tuple[Policy, ...]
         repair(sight, policies)
     aging.hear_pods(sight)
     aging.consolidatable(sight)
-    aging.drift(sight, drift(sight.machine) if sight.status("Launched") == "True" else "")
+    # Not in the look that launches it: the claim as it was has not got its instance's labels yet.
+    aging.drift(sight, drift(sight.machine) if sight.machine.is_true("Launched") else "")
     aging.compare(sight)
     end_node(sight)
 

@@ -43,6 +43,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     """Those of `pods` without a node, where the caller keeps them apart."""
     on_nodes: Mapping[str, Sequence[Pod]] | None = None
     """Those with one, by node, likewise; finished pods may be among them."""
+    guards: tuple[Pod, ...] | None = None
+    """Those of `pods` that keep others away by a required anti-affinity, where the caller keeps them apart."""
     held: Mapping[str, tuple[Pod, ...]] = {}
     """Waiting pods that have a place already, by machine; they are not among `waiting`."""
     nodes: tuple[Node, ...] = ()

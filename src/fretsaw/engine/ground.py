@@ -15,6 +15,7 @@ import msgspec
 
 from fretsaw.api.pod import Pod
 from fretsaw.engine.cluster import Cluster
+from fretsaw.engine.guards import is_guard, looks_at_others
 from fretsaw.engine.nodes import StateNode, state_nodes
 from fretsaw.engine.pending import is_daemon
 from fretsaw.engine.places import ExistingNode
@@ -23,7 +24,7 @@ from fretsaw.engine.requests import Amounts, add, pod_requests, total
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.requirements import HOSTNAME, Requirements
 from fretsaw.engine.settings import Settings
-from fretsaw.engine.shape import Mold, MoldKey
+from fretsaw.engine.shape import Mold, MoldKey, Shape
 from fretsaw.engine.supply import Supply
 from fretsaw.engine.taints import untolerated
 from fretsaw.engine.universe import Bits
@@ -60,6 +61,7 @@ class Ground:
         self.refusing: dict[Mold, Bits] = {}
         """Places that refuse a mold as they stand, as far as they were asked."""
         self._pods: Sequence[Pod] = cluster.pods
+        self._given_guards = cluster.guards
         self._running: list[tuple[Pod, str]] | None = None
         self._guards: list[tuple[Pod, str]] | None = None
 
@@ -75,10 +77,13 @@ class Ground:
     @property
     def guards(self) -> list[tuple[Pod, str]]:
         """Those of them that keep others away by a required anti-affinity."""
+        if self._guards is None and self._given_guards is not None:
+            names = {s.machine: s.node_name or s.machine for s in self.states}
+            held = {p.key: names[m] for m, pods in self.held.items() if m in names for p in pods}
+            places = ((p, p.spec.node_name or held.get(p.key, "")) for p in self._given_guards)
+            self._guards = [(p, node) for p, node in places if node and not p.is_terminal]
         if self._guards is None:
-            self._guards = [
-                entry for entry in self.running if entry[0].spec.affinity is not None and _is_guard(entry[0])
-            ]
+            self._guards = [(pod, node) for pod, node in self.running if is_guard(pod)]
         return self._guards
 
     def mold(self, key: MoldKey) -> Mold:
@@ -97,19 +102,23 @@ class Ground:
         """Remember that these places, as they stand, refuse the mold."""
         self.refusing[mold] = self.refusing.get(mold, 0) | places
 
-    def kind_of(self, pod: Pod) -> tuple[bytes, Mapping[str, int]]:
-        """(what equal pods have in common, what each of them asks for)."""
+    def kind_of(self, pod: Pod) -> Likeness:
+        """What the pod has in common with others."""
         own_claims = any(v.ephemeral is not None for v in pod.spec.volumes)
         status = pod.status.container_statuses or pod.status.init_container_statuses
         if own_claims or (status and _is_resized(pod)):
             extra = (pod.metadata.name if own_claims else "", pod.status if status else None)
-            return _identity(pod, extra), pod_requests(pod.spec, pod.status)
+            return Likeness(_identity(pod, extra), pod_requests(pod.spec, pod.status), looks_at_others(pod.spec))
         memory, namespace = self.memory.kinds, pod.metadata.namespace or "default"
-        known = memory.get((id(pod.spec), id(pod.metadata.labels), namespace))
+        known = memory.get((id(pod.spec), namespace))
         if known is None:
-            known = (_identity(pod, ("", None)), pod_requests(pod.spec), pod.spec, pod.metadata.labels)
-            memory[id(pod.spec), id(pod.metadata.labels), namespace] = known
-        return known[0], known[1]
+            found = Likeness(_identity(pod, ("", None)), pod_requests(pod.spec), looks_at_others(pod.spec))
+            known = memory[id(pod.spec), namespace] = (found, pod.spec)
+        return known[0]
+
+    def chain(self, key: bytes) -> list[Shape]:
+        """The shapes of equal pods that nobody else has a say about: the same in every pass."""
+        return self.memory.chains.setdefault(key, [])
 
     def _place(self, state: StateNode, bit: Bits) -> ExistingNode:
         """The node with the room that is left on it: as it was before, where nothing about it changed."""
@@ -146,7 +155,7 @@ class Ground:
         return node
 
     def _requests(self, pod: Pod) -> Mapping[str, int]:
-        return self.kind_of(pod)[1]
+        return self.kind_of(pod).requests
 
     def _daemons_to_come(self, state: StateNode, requirements: Requirements, pods: Iterable[Pod]) -> Amounts:
         """Requests of the daemon pods that the node will get, less those that run there already; never below 0."""
@@ -173,14 +182,24 @@ class Ground:
         return {name: {r: limit - used[name].get(r, 0) for r, limit in own.items()} for name, own in limits.items()}
 
 
+class Likeness(msgspec.Struct, frozen=True):
+    """What equal pods have in common, but for their labels."""
+
+    key: bytes
+    requests: Mapping[str, int]
+    looks_at_others: bool
+    """Whether where other pods are matters to them."""
+
+
 class _Memory:
     """What later grounds take over."""
 
     def __init__(self) -> None:
         self.states: dict[str, tuple[object, object, object, StateNode]] = {}
         self.places: dict[str, tuple[StateNode, Sequence[Pod], ExistingNode]] = {}
-        self.kinds: dict[tuple[int, int, str], tuple[bytes, Mapping[str, int], object, object]] = {}
-        """By identity; the values keep the objects, so that no other object can get their number."""
+        self.kinds: dict[tuple[int, str], tuple[Likeness, object]] = {}
+        """By the identity of the spec; the values keep it, so that no other object can get its number."""
+        self.chains: dict[bytes, list[Shape]] = {}
         self.molds: dict[MoldKey, Mold] = {}
         self.requirements: dict[Requirements, Requirements] = {}
 
@@ -189,7 +208,8 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def _identity(pod: Pod, extra: tuple[str, object]) -> bytes:
-    return _ENCODER.encode((pod.metadata.namespace or "default", pod.metadata.labels, pod.spec, extra))
+    spec = msgspec.structs.replace(pod.spec, node_name="") if pod.spec.node_name else pod.spec
+    return _ENCODER.encode((pod.metadata.namespace or "default", spec, extra))
 
 
 def _is_resized(pod: Pod) -> bool:
@@ -200,11 +220,6 @@ def _is_resized(pod: Pod) -> bool:
 
 def _identical(one: Sequence[object], other: Sequence[object]) -> bool:
     return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
-
-
-def _is_guard(pod: Pod) -> bool:
-    affinity = pod.spec.affinity.pod_anti_affinity if pod.spec.affinity is not None else None
-    return bool(affinity and affinity.required)
 
 
 def _by_node(pods: Iterable[Pod]) -> Mapping[str, list[Pod]]:

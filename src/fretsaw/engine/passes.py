@@ -173,6 +173,7 @@ def cluster_of(state: ClusterState, held: Mapping[str, tuple[Pod, ...]] | None =
         pods=tuple(state.pods.values()),
         waiting=tuple(pod for key, pod in state.waiting.items() if key not in placed),
         held=held,
+        guards=tuple(state.guards.values()),
         on_nodes=_on_nodes(state, placed),
         nodes=tuple(state.nodes.values()),
         node_claims=tuple(state.claims.values()),

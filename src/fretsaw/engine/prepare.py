@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from fretsaw.api.labels import normalize
 from fretsaw.api.pod import Pod, PodSpec
 from fretsaw.engine.buffers import buffer_pods
@@ -27,6 +29,7 @@ from fretsaw.engine.topology import Domains, Host, Running, Topology
 from fretsaw.engine.universe import Bits
 from fretsaw.engine.wishes import Wishes
 
+_ENCODER = msgspec.json.Encoder(order="sorted")
 _NO_POOL = Refusal("", "there is no NodePool that could make a node, so nothing is planned", "nodepool")
 
 
@@ -119,16 +122,24 @@ class Prepared:
         return found
 
     def _kinds(self, batch: Iterable[Pod], moving: set[int], closed: Bits) -> list[Kind]:
-        """The batch in groups of equal pods, in the order in which they first appear."""
-        found: dict[tuple[bytes, bool], Kind] = {}
-        for pod in batch:
-            key, requests = self.ground.kind_of(pod)
+        """The batch in groups of equal pods, in the order in which they first appear.
+
+        Labels make a difference only where some pod minds which others are near it.
+        """
+        found: dict[tuple[bytes, bytes, bool], Kind] = {}
+        batch = list(batch)
+        alike = [self.ground.kind_of(pod) for pod in batch]
+        minds = bool(self.ground.guards) or any(one.looks_at_others for one in alike)
+        for pod, one in zip(batch, alike, strict=True):
             moves = bool(closed) and id(pod) in moving
-            kind = found.get((key, moves))
+            labels = _ENCODER.encode(pod.metadata.labels) if minds else b""
+            kind = found.get((one.key, labels, moves))
             if kind is None:
-                kind = Kind(pod, pod.metadata.namespace or "default", pod.metadata.labels, requests)
+                kind = Kind(pod, pod.metadata.namespace or "default", pod.metadata.labels, one.requests)
                 kind.closed = closed if moves else 0
-                found[key, moves] = kind
+                if not minds:
+                    kind.chain = self.ground.chain(one.key)
+                found[one.key, labels, moves] = kind
             kind.pods.append(pod)
         return list(found.values())
 

@@ -21,6 +21,7 @@ from fretsaw.api.pod import Pod
 from fretsaw.api.policy import PodDisruptionBudget
 from fretsaw.api.times import Millis
 from fretsaw.engine import events as e
+from fretsaw.engine.guards import is_guard
 from fretsaw.engine.machines import Machine
 from fretsaw.engine.pdbs import owned_by
 
@@ -56,6 +57,8 @@ class ClusterState:
         self.offerings_out: frozenset[tuple[str, str, str]] = frozenset()
         self.pods_on: dict[str, dict[str, Pod]] = defaultdict(dict)
         """Bound pods by node name and key."""
+        self.guards: dict[str, Pod] = {}
+        """Pods that keep others away by a required anti-affinity."""
         self.waiting: dict[str, Pod] = {}
         """Pods without a node that have not ended."""
         self.nominated: dict[str, Millis] = {}
@@ -365,6 +368,7 @@ class ClusterState:
                 self._unbind(old)
                 self._open_for(old)
                 self.waiting.pop(key, None)
+                self.guards.pop(key, None)
                 self.planned.pop(key, None)
                 self.evictions.pop(key, None)
                 self._forget_checks(key)
@@ -417,6 +421,8 @@ class ClusterState:
 
     def _set_pod(self, old: Pod | None, pod: Pod) -> None:
         planned = frozenset((pod.key,)) if pod.key in self.planned else frozenset()
+        if pod.spec.affinity is not None and is_guard(pod):
+            self.guards[pod.key] = pod
         if old is not None and old.spec.node_name:
             del self.pods_on[old.spec.node_name][old.key]
         if pod.spec.node_name:

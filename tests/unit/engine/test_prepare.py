@@ -68,7 +68,15 @@ def test_limits_are_less_what_the_pools_nodes_have() -> None:
 def test_equal_pods_are_one_kind() -> None:
     pods = [b.pod("a"), b.pod("b"), b.pod("c", "2"), b.pod("d", labels={"x": "y"}), b.pod("e", namespace="other")]
     known = prepared(b.pool(), *pods)
-    assert [[p.metadata.name for p in k.pods] for k in known.kinds] == [["a", "b"], ["c"], ["d"], ["e"]]
+    assert [[p.metadata.name for p in k.pods] for k in known.kinds] == [["a", "b", "d"], ["c"], ["e"]]
+
+
+def test_labels_make_a_difference_where_a_pod_minds_which_others_are_near() -> None:
+    spread = {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
+    spread["labelSelector"] = {"matchLabels": {"x": "y"}}
+    pods = [b.pod("a"), b.pod("d", labels={"x": "y"}), b.pod("s", topologySpreadConstraints=[spread])]
+    known = prepared(b.pool(), *pods)
+    assert [[p.metadata.name for p in k.pods] for k in known.kinds] == [["a"], ["d"], ["s"]]
 
 
 def test_pods_with_volumes_of_their_own_are_kinds_of_their_own() -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from fretsaw.api.pod import Pod
 from fretsaw.engine.disruption.candidates import Candidate
+from fretsaw.engine.guards import looks_at_others
 from fretsaw.engine.requests import pod_requests
 from fretsaw.engine.state import ClusterState
 
@@ -54,7 +54,7 @@ class Stuck:
 
     def add(self, candidate: Candidate) -> None:
         """The candidate was looked at alone, and nothing could be done with it."""
-        if self._usable and self._state is not None and not any(_looks_at_others(pod) for pod in candidate.pods):
+        if self._usable and self._state is not None and not any(looks_at_others(pod.spec) for pod in candidate.pods):
             requests = {tuple(sorted(pod_requests(pod.spec).items())) for pod in candidate.pods}
             known = tuple(dict(one) for one in sorted(requests))
             self._found[candidate.name] = (candidate, len(self._state.opened), known)
@@ -62,10 +62,3 @@ class Stuck:
 
 def _fits(requests: Mapping[str, int], free: Mapping[str, int]) -> bool:
     return all(amount <= free.get(resource, 0) for resource, amount in requests.items() if amount)
-
-
-def _looks_at_others(pod: Pod) -> bool:
-    affinity = pod.spec.affinity
-    return bool(pod.spec.topology_spread_constraints) or (
-        affinity is not None and (affinity.pod_affinity is not None or affinity.pod_anti_affinity is not None)
-    )
