@@ -78,10 +78,12 @@ class Passes:
         self._ground: Ground | None = None
         self._supply: Supply | None = None
         self._supply_version = -1
+        self._provisioned = -1
 
     def provision(self, state: ClusterState, now: Millis) -> Pass:
         """Places for the pods that wait, and for those on machines that go."""
         cluster, ground = self._at(state, now)
+        self._provisioned = state.revision
         return self._run(Prepared(cluster, self.settings, ground))
 
     def without(
@@ -110,6 +112,10 @@ class Passes:
     def ground(self, state: ClusterState, now: Millis) -> Ground:
         """The places of the cluster as it is."""
         return self._at(state, now)[1]
+
+    def knows(self, state: ClusterState) -> bool:
+        """Whether another pass for the pods that wait would see nothing new."""
+        return self._provisioned == state.revision
 
     def waits(self, state: ClusterState, now: Millis) -> bool:
         """Whether pods wait that have no place."""

@@ -17,6 +17,10 @@ from fretsaw.engine.state import ClusterState
 from fretsaw.engine.universe import Universe
 
 
+PACKABLE = 24
+"""Kinds of pods that the cost packer is asked about in a what-if at most. The engine has no clock to stop it by."""
+
+
 class Asked:
     """Answers for one state at one time."""
 
@@ -31,7 +35,8 @@ class Asked:
         """Where the pods of these machines would go; see `WhatIf`."""
         moving = [pod for name in sorted(without) for pod in self._moving(name)]
         closed = self._closed() if consolidating else frozenset()
-        answer = self._pass(without, moving, closed, "cost" if cheapest else "first-fit")
+        packing = "cost" if cheapest and self._is_packable(moving) else "first-fit"
+        answer = self._pass(without, moving, closed, packing)
         return self._outcome(answer, {pod.key for pod in moving})
 
     def universe(self, pool: str) -> Universe | None:
@@ -51,6 +56,11 @@ class Asked:
     def _moving(self, name: str) -> Iterator[Pod]:
         pods = self._state.machines[name].pods
         return (pod for pod in pods if self._limits.is_currently_reschedulable(pod, self._now))
+
+    def _is_packable(self, pods: list[Pod]) -> bool:
+        """Whether the cost packer will be done soon: its work grows with the number of different pods."""
+        ground = self._passes.ground(self._state, self._now)
+        return len({ground.kind_of(pod).key for pod in pods}) <= PACKABLE
 
     def _closed(self) -> frozenset[str]:
         if self._settling is None:

@@ -27,6 +27,8 @@ SPOT_TYPES = 15
 in turn whenever the cloud did not give the cheapest."""
 BATCH = 100
 """The last place in the order of candidates that a move of several machines looks at."""
+REPACKED = 12
+"""Machines whose pods the cost packer looks at together at most: its work grows fast with their number."""
 LEAST_SAVING = 0.05
 """Share of the machines' price that replacing several by several has to save."""
 SHOWN = 5
@@ -173,7 +175,7 @@ def repacked(by: Consolidator, candidates: Iterable[Candidate], room: Room) -> F
     once, and the machines that it finds may be fewer, or smaller. Restarts cost something too, so a move has to save
     LEAST_SAVING of what the machines cost.
     """
-    free = [c for c in by_savings(candidates) if room.take(c.pool_name)][: BATCH + 1]
+    free = [c for c in by_savings(candidates) if room.take(c.pool_name)][:REPACKED]
     if len(free) < 2:
         return Found()
     outcome = by.ask(frozenset(c.name for c in free), cheapest=True)
