@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
     sorted(
         set(
             re.findall(
-                r"`((?:api|engine|providers|cli)/[\w/]+\.py)`",
+                r"`((?:api|engine|providers|cli|sim|trace|report)/[\w/]+\.py)`",
                 (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"),
             )
         )
