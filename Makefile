@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
 EXAMPLE := examples/gpu-platform
+WEEK := scenarios/gpu-platform-week.yaml
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header $(ARGS)
 
@@ -16,8 +17,10 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/run.stamp ## plan the GPU platform example: nodes, prices, proof
+demo: $(VENV)/run.stamp ## plan the GPU platform example, then live through a week of it: prints, and writes week.html
 	@$(BIN)/fretsaw plan -f $(EXAMPLE) $(ARGS)
+	@echo
+	@$(BIN)/fretsaw simulate $(WEEK) --html week.html
 
 test: $(VENV)/dev.stamp ## every check: lint, format, types, import contracts, tests
 	$(BIN)/ruff check
@@ -28,6 +31,7 @@ test: $(VENV)/dev.stamp ## every check: lint, format, types, import contracts, t
 
 bench: $(VENV)/dev.stamp ## speed and price against the bound; ARGS go to bench/run.py
 	$(BIN)/python bench/run.py $(ARGS)
+	$(BIN)/python -m bench.simulate
 
 lock: $(VENV)/dev.stamp ## renew both lock files from pyproject.toml (newest releases: ARGS=--upgrade)
 	$(UV_COMPILE) --group build --output-file requirements.lock pyproject.toml

@@ -157,6 +157,10 @@ def simulation(reading: Reading, *, seed: int | None = None, length: int | None 
     scenario = reading.usable()
     catalog = read_catalog(reading.folder / scenario.cluster.catalog) if scenario.cluster.catalog else None
     cluster = cluster_of(reading.manifests, catalog, region=scenario.cluster.region)
+    for known in {id(c): c for c in cluster.catalogs.values()}.values():
+        problems = reading.against(known)
+        if any(problem.severity == "error" for problem in problems):
+            raise UserError("", "\n".join(str(problem) for problem in problems))
     catalogs = _with_reservations(cluster, reading, anywhere=catalog is not None)
     return Simulation(reading, catalogs, cluster.unready, seed=seed, length=length)
 

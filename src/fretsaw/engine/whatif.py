@@ -16,7 +16,6 @@ from fretsaw.engine.pdbs import Limits
 from fretsaw.engine.state import ClusterState
 from fretsaw.engine.universe import Universe
 
-
 PACKABLE = 24
 """Kinds of pods that the cost packer is asked about in a what-if at most. The engine has no clock to stop it by."""
 
