@@ -30,7 +30,9 @@ spec:
     spec:
       nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}
       requirements:
-      - {key: node.kubernetes.io/instance-type, operator: In, values: [m6i.2xlarge, c6i.2xlarge, r6i.2xlarge, m6i.4xlarge]}
+      - key: node.kubernetes.io/instance-type
+        operator: In
+        values: [m6i.2xlarge, c6i.2xlarge, r6i.2xlarge, m6i.4xlarge]
       - {key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}
   disruption: {consolidateAfter: 1m, budgets: [{nodes: 10%}]}
 """

@@ -1,7 +1,7 @@
 """How fast the virtual cluster and the disruption engine are: `python -m bench.simulate`, part of `make bench`.
 
-Each measurement runs in a process of its own, so that its memory is its own too. The page says how the figures were had;
-the peer's fake provider lives in real time, one virtual second a second, which is what the ratios are to.
+Each measurement runs in a process of its own, so that its memory is its own too. The page says how the figures were
+had; the peer's fake provider lives in real time, one virtual second a second, which is what the ratios are to.
 """
 
 from __future__ import annotations
@@ -156,9 +156,9 @@ def _page(known: dict[str, Any]) -> list[str]:
     lines = [
         "# Benchmarks of the simulator",
         "",
-        "Written by `python -m bench.simulate` (part of `make bench`). One process for each line, 2 cores, a machine that",
-        "others use too: look at the ratios. A second of the peer's fake provider is a second of yours, so *faster than",
-        "real time* is also how much faster the same cluster life is had here.",
+        "Written by `python -m bench.simulate` (part of `make bench`). One process for each line, 2 cores, a machine",
+        "that others use too: look at the ratios. Karpenter's fake provider lives in real time, so that *faster than real",
+        "time* is also how much sooner the same cluster life is had here.",
         "",
         "## Runs",
         "",
@@ -168,16 +168,14 @@ def _page(known: dict[str, Any]) -> list[str]:
     for name, f in known.items():
         if "virtualSeconds" in f:
             ratio, rate = f["virtualSeconds"] / f["wallSeconds"], f["events"] / f["wallSeconds"]
-            lines.append(
-                f"| {name} | {f['virtualSeconds'] / 3600:,.0f} h | {f['wallSeconds']:.1f} s | {ratio:,.0f} × | {rate:,.0f} | "
-                f"{f['pods']:,} | {f['nodesPeak']:,} | {f['peakMiB']} MiB |"
-            )
+            times = f"{f['virtualSeconds'] / 3600:,.0f} h | {f['wallSeconds']:.1f} s | {ratio:,.0f} × | {rate:,.0f}"
+            lines.append(f"| {name} | {times} | {f['pods']:,} | {f['nodesPeak']:,} | {f['peakMiB']} MiB |")
     lines += [
         "",
         "## A round of consolidation",
         "",
-        "Every machine is a candidate. *Full*: each is asked about in vain, which is the most work. *With room*: the first",
-        "that can go is found.",
+        "Every machine is a candidate. *Full*: most are asked about in vain, which is the most work. *With room*: the",
+        "first that can go is found.",
         "",
         "| machines | pods | | questions | wall time | of it preparation |",
         "|---|---|---|---|---|---|",
