@@ -65,6 +65,8 @@ class Engine:
         for name, pool in state.pools.items():
             if self._is_due(state, name, pool, now):
                 self._look_at_pool(turn, state, pool, now)
+        for name in self._pools_due.keys() - state.pools.keys():
+            del self._pools_due[name]  # else a pool that is gone would be due for ever
         turn.wake_at(min(self._pools_due.values(), default=None))
         if self.options.hand_over:
             turn.add(hand_over(state, self.options, now))
