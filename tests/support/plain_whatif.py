@@ -57,8 +57,16 @@ class PlainWhatIf:
         closed = settling(state, self.now) if consolidating else frozenset()
         placed = FirstFit(Prepared(self._cluster(without, leaving, closed), self.settings))
         placed.run()
-        nodes, failed = finished(placed.open, self.settings)
+        good, failed = finished(placed.open, self.settings)
         cut = {pod: "minValues cannot be met" for node in failed for pod in node.pods}
+        nodes = []
+        for node in good:
+            name = node.open.template.name
+            opened = sum(other.open.template.name == name for other in nodes)
+            if opened < placed.prepared.remaining[name].get("nodes", 10**9):
+                nodes.append(node)
+            else:
+                cut |= dict.fromkeys(node.open.pods, f"{name}: the limit on its nodes is used up")
         lost = dict.fromkeys(placed.unplaced, "no place") | cut
         lost |= {u.pod: u.refusals[0].reason for u in placed.prepared.refused}
         virtual = placed.prepared.virtual

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis
+from fretsaw.engine.cost import NODES
 from fretsaw.engine.disruption.ask import Outcome
 from fretsaw.engine.disruption.settling import settling
+from fretsaw.engine.finish import Node
 from fretsaw.engine.passes import Pass, Passes
 from fretsaw.engine.pdbs import Limits
 from fretsaw.engine.state import ClusterState
@@ -71,10 +73,14 @@ class Asked:
 
     def _outcome(self, answer: Pass, moving: set[str]) -> Outcome:
         virtual, waiting = answer.placed.prepared.virtual, self._state.waiting
+        launches, cut = within_node_limits(answer)
+        unplaced = {pod: _why(answer, pod) for pod in answer.unplaced} | cut
         return Outcome(
-            launches=answer.nodes,
+            launches=launches,
             filled=tuple((pod, name) for name, pods in answer.filled for pod in pods if pod not in virtual),
-            unplaced=tuple((pod, _why(answer, pod)) for pod in sorted(answer.unplaced) if pod not in waiting),
+            unplaced=tuple(
+                (pod, why) for pod, why in sorted(unplaced.items()) if pod not in waiting and pod not in virtual
+            ),
             unready=tuple(
                 (pod, name)
                 for name, pods in answer.filled
@@ -83,6 +89,24 @@ class Asked:
                 if pod in moving
             ),
         )
+
+
+def within_node_limits(answer: Pass) -> tuple[tuple[Node, ...], dict[str, str]]:
+    """(the new nodes that can be ordered, why the pods of the others find no place).
+
+    A pass does not charge its own nodes to `limits.nodes`, and `minValues` may fail at its end.
+    """
+    left = {name: own[NODES] for name, own in answer.placed.prepared.remaining.items() if NODES in own}
+    good, cut = [], {pod: "minValues cannot be met" for node in answer.failed for pod in node.pods}
+    for node in answer.nodes:
+        pool = node.open.template.name
+        if pool in left:
+            left[pool] -= 1
+        if left.get(pool, 0) < 0:
+            cut |= dict.fromkeys(node.open.pods, f"{pool}: the limit on its nodes is used up")
+        else:
+            good.append(node)
+    return tuple(good), cut
 
 
 def _why(answer: Pass, pod: str) -> str:
