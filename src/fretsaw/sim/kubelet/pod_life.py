@@ -265,7 +265,9 @@ class PodLife:
         if pod is None or pod.metadata.uid != self.uid:
             return
         pod = store.put(replace(pod, status=status(pod, self._look(), self._world.loop.now)))
-        if self._remove and not pod.metadata.finalizers:
+        # One that ended by itself, and was told to go before anybody heard of that, goes too.
+        leaves = self._remove or (self.stage == "over" and bool(pod.metadata.deletion_timestamp))
+        if leaves and not pod.metadata.finalizers:
             store.remove("Pod", self.key)
 
     def _look(self) -> Look:
