@@ -93,6 +93,11 @@ class Outcome:
         lives = self.ledger.nodes.values()
         return {life.provider_id: self.costs.of(life.provider_id, self.end) for life in lives if life.provider_id}
 
+    def divided(self) -> dict[str, int]:
+        """What was divided of each instance's cost, what is idle included; nano-USD by its provider id."""
+        nodes = self.ledger.nodes
+        return {nodes[name].provider_id: sum(shares.values()) for name, shares in self.shares.items() if shares}
+
     def figures(self) -> dict[str, Any]:
         """Everything but what the run itself knows (its name, its seed, its wall time)."""
         pods = [pod for pod in self.ledger.pods.values() if not pod.daemon]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +156,6 @@ class Simulation:
         outcome = Outcome(
             self.ledger, self.cloud.bill, self.disruptions, self._capacity, self._used_at, self.start, now
         )
-        prices = self.scenario.cloud.spot.prices
-        self.audit.check_bill(outcome.node_costs(), now, flat=prices.path == "flat" and not prices.steps)
         figures: dict[str, Any] = {
             "scenario": self.scenario.scenario,
             "seed": self.seed,
@@ -166,7 +164,7 @@ class Simulation:
             "partial": now < self.end,
             "packing": self.options.placing.packing,
             **outcome.figures(),
-            "violations": self.audit.told(),
+            "violations": self.audit.told(self._wrong(outcome, now)),
         }
         figures["expectations"] = [
             {"text": expectation.text, "ok": ok, "seen": seen}
@@ -174,6 +172,15 @@ class Simulation:
             for ok, seen in (check(expectation, figures, self.world.journal),)
         ]
         return figures
+
+    def _wrong(self, outcome: Outcome, now: Millis) -> Iterator[str]:
+        """What is wrong with the run as a whole."""
+        billed, spot = outcome.node_costs(), self.scenario.cloud.spot
+        if spot.prices.path == "flat" and not spot.prices.steps:
+            yield from self.audit.bill(billed, now, free_first_hour=spot.free_first_hour)
+        total = self.cloud.bill.total(now).total - self.cloud.bill.committed(now)
+        yield from self.audit.shares(billed, outcome.divided(), total)
+        yield from self.audit.leaks(now)
 
     def _used_at(self, step: int) -> float:
         return self._used[step] if step < len(self._used) else 0.0

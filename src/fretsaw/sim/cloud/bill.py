@@ -130,8 +130,11 @@ class Bill:
         for line in self.lines.values():
             for capacity_type, amount in _rounded(line, now):
                 sums[capacity_type] += amount
-        sums["reserved"] += sum(c.cost(c.begin, now) // HOUR for c in self.commitments)
-        return Totals(sums["spot"], sums["on-demand"], sums["reserved"])
+        return Totals(sums["spot"], sums["on-demand"], sums["reserved"] + self.committed(now))
+
+    def committed(self, now: Millis) -> int:
+        """Nano-USD of the reservations until now, whoever used them."""
+        return sum(c.cost(c.begin, now) // HOUR for c in self.commitments)
 
     def all_on_demand(self, now: Millis) -> int:
         """Nano-USD of the same instances for the same times on demand; those without such a price as they were."""
