@@ -21,6 +21,7 @@ from fretsaw.sim.budgets import Budgets
 from fretsaw.sim.cloud import Cloud
 from fretsaw.sim.disruptions import Disruptions
 from fretsaw.sim.eviction import Evictions
+from fretsaw.sim.gpu_use import GpuUse
 from fretsaw.sim.hpa.controller import Autoscalers
 from fretsaw.sim.kubelet import Nodes
 from fretsaw.sim.ledger import Ledger
@@ -42,7 +43,7 @@ from fretsaw.sim.workloads.admission import Admission
 from fretsaw.sim.world import World
 
 USE_STEP: Millis = 5 * MINUTE
-"""How often the GPUs' use is looked at."""
+"""How often the use of a service's GPUs is looked at."""
 LATER = ("NodeClaim", "Node", "Pod")
 """Kinds that are put into the store after all others, so that what makes and owns them is there."""
 
@@ -74,6 +75,7 @@ class Simulation:
         self.disruptions = Disruptions(self.start)
         self.works = ScenarioWorks(world.store, [w for w in scenario.work if isinstance(w, Behaves)])
         self.loads = Loads(world, self.works, reading.folder)
+        self.gpu_use = GpuUse(world, self.ledger, self.loads.use)
         self.cloud = Cloud(world, catalogs, cloud_settings(scenario, reading.folder, self.start), unready)
         self.nodes = Nodes(world, self.works, node_settings(scenario))
         self._connect()
@@ -121,11 +123,7 @@ class Simulation:
     # The use of GPUs
 
     def _look_at_use(self) -> None:
-        """Add up how busy each pod's GPUs were since the last look."""
-        for life in self.ledger.open_pods():
-            pod = self.world.store.get("Pod", life.key)
-            if pod is not None:
-                life.used_gpu_ms += life.gpus * self.loads.use(pod, self.world.loop.now) * USE_STEP
+        self.gpu_use.look()
         if self.world.loop.now + USE_STEP <= self.end:
             self.world.loop.after(USE_STEP, self._look_at_use, priority=90)
 
@@ -153,6 +151,7 @@ class Simulation:
     def result(self, wall_s: float = 0.0) -> dict[str, Any]:
         """The documented result, as of now. wall_s: seconds that the run took."""
         now = self.world.loop.now
+        self.gpu_use.settle()
         outcome = Outcome(
             self.ledger, self.cloud.bill, self.disruptions, self._capacity, self._used_at, self.start, now
         )
