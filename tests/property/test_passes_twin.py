@@ -1,0 +1,117 @@
+"""What passes remember changes no answer: over the histories of random scenarios, each question that the engine asks is asked of fresh
+passes, too, which know nothing but the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
+
+from fretsaw.api.pod import Pod
+from fretsaw.api.times import Millis
+from fretsaw.engine.finish import Node
+from fretsaw.engine.ground import Ground
+from fretsaw.engine.options import Options
+from fretsaw.engine.passes import Pass, Passes
+from fretsaw.engine.places import OpenNode
+from fretsaw.engine.state import ClusterState
+from fretsaw.engine.universe import Universe
+from support.random_scenarios import numbered, simulation
+
+FIRST, NUMBER, LOT = 1000, 24, 8
+
+
+class Twin(Passes):
+    """Passes that are held to a twin without memory."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options.placing, options.nomination)
+        self.options = options
+        self.asked = 0
+
+    def _fresh(self) -> Passes:
+        self.asked += 1
+        return Passes(self.options.placing, self.options.nomination)
+
+    def provision(self, state: ClusterState, now: Millis) -> Pass:
+        found, plain = super().provision(state, now), self._fresh().provision(state, now)
+        assert told(found) == told(plain)
+        return found
+
+    def without(
+        self,
+        state: ClusterState,
+        now: Millis,
+        machines: frozenset[str],
+        moving: Sequence[Pod],
+        closed: Iterable[str] = (),
+        *,
+        packing: str | None = None,
+    ) -> Pass:
+        closed = tuple(closed)
+        found = super().without(state, now, machines, moving, closed, packing=packing)
+        plain = self._fresh().without(state, now, machines, moving, closed, packing=packing)
+        assert told(found) == told(plain)
+        return found
+
+    def ground(self, state: ClusterState, now: Millis) -> Ground:
+        found, plain = super().ground(state, now), self._fresh().ground(state, now)
+        assert rooms(found) == rooms(plain)
+        return found
+
+    def waits(self, state: ClusterState, now: Millis) -> bool:
+        found = super().waits(state, now)
+        assert found == self._fresh().waits(state, now)
+        return found
+
+    def universe(self, state: ClusterState, pool: str) -> Universe | None:
+        found = super().universe(state, pool)
+        assert supply(found) == supply(self._fresh().universe(state, pool))
+        return found
+
+
+def told(answer: Pass) -> dict[str, Any]:
+    """All that a pass says, as values."""
+    return {
+        "nodes": [_node(node) for node in answer.nodes],
+        "failed": [_open(node) for node in answer.failed],
+        "filled": answer.filled,
+        "unplaced": {pod: [(r.node_pool, r.reason) for r in answer.why(pod)] for pod in answer.unplaced},
+        "price": answer.price_usd,
+        "rooms": rooms(answer.placed.prepared.ground),
+        "left": answer.placed.remaining,
+    }
+
+
+def _node(node: Node) -> tuple[Any, ...]:
+    return (*_open(node.open), node.requirements.texts(), node.candidates)
+
+
+def _open(node: OpenNode) -> tuple[Any, ...]:
+    return node.template.name, tuple(node.pods), dict(node.used)
+
+
+def rooms(ground: Ground) -> list[tuple[Any, ...]]:
+    """The room on each machine, in the order in which they are tried."""
+    return [(ground.target_of[p.bit].machine, p.bit, p.free, p.taints, p.requirements.texts()) for p in ground.places]
+
+
+def supply(universe: Universe | None) -> Any:
+    """What a pool can launch, at which price."""
+    if universe is None:
+        return None
+    cells = [(c.zone, c.capacity_type, sorted(c.price_nano.items())) for c in universe.cells]
+    return universe.names, cells
+
+
+@pytest.mark.parametrize("first", range(FIRST, FIRST + NUMBER, LOT))
+def test_passes_with_a_memory_answer_as_fresh_ones(first: int) -> None:
+    asked = 0
+    for number in range(first, first + LOT):
+        run = simulation(numbered(number))
+        twin = run.autoscaler._engine.passes = Twin(run.options)
+        run.run()
+        asked += twin.asked
+    assert asked > 100
