@@ -74,13 +74,11 @@ class Asked:
     def _outcome(self, answer: Pass, moving: set[str]) -> Outcome:
         virtual, waiting = answer.placed.prepared.virtual, self._state.waiting
         launches, cut = within_node_limits(answer)
-        unplaced = {pod: _why(answer, pod) for pod in answer.unplaced} | cut
+        lost = (answer.unplaced.keys() | cut.keys()) - waiting.keys() - virtual
         return Outcome(
             launches=launches,
             filled=tuple((pod, name) for name, pods in answer.filled for pod in pods if pod not in virtual),
-            unplaced=tuple(
-                (pod, why) for pod, why in sorted(unplaced.items()) if pod not in waiting and pod not in virtual
-            ),
+            unplaced=tuple((pod, cut.get(pod) or _why(answer, pod)) for pod in sorted(lost)),
             unready=tuple(
                 (pod, name)
                 for name, pods in answer.filled
