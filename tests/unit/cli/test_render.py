@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from rich.text import Text
 
-from fretsaw.report import table
 from fretsaw.cli.render import Prices, comparisons, footnote, headline, usd, usd_per_month
 from fretsaw.engine.plan import Bound, Filled, Plan
+from fretsaw.report import table
 from golden.plans import EMPTY, LIMIT, PLATFORM, launch, unplaced
 
 
