@@ -115,6 +115,35 @@ def money(run: Run, result: dict[str, Any]) -> Iterator[str]:
             yield f"the {name} cost {sum(parts)} of {cost['total']}"
 
 
+def course(run: Run, result: dict[str, Any]) -> Iterator[str]:
+    """The series: at its steps what the lives say, over time what the bill says."""
+    series, ledger = result["series"], run.sim.ledger
+    if abs(sum(series["costPerHour"]) * series["step"] / 3600 - result["cost"]["total"]) > 0.001:
+        yield f"the costs of all steps are not {result['cost']['total']}"
+    pods = [life for life in ledger.pods.values() if not life.daemon]
+    for i in (0, len(series["t"]) // 3, len(series["t"]) // 2, len(series["t"]) - 1):
+        at = run.sim.start + series["t"][i] * SECOND
+        there = [n for n in ledger.nodes.values() if n.running is not None and n.running <= at and (n.ended or at + 1) > at]
+        held = [p for p in ledger.pods.values() if p.bound is not None and p.bound <= at and (p.ended or at + 1) > at]
+        seen = {
+            "byPool": sum(line[i] for line in series["nodes"]["byPool"].values()),
+            "byType": sum(line[i] for line in series["nodes"]["byType"].values()),
+            "byCapacityType": sum(line[i] for line in series["nodes"]["byCapacityType"].values()),
+            "bought": series["gpus"]["bought"][i],
+            "requested": series["gpus"]["requested"][i],
+            "pending": series["pendingPods"][i],
+        }
+        right = dict.fromkeys(("byPool", "byType", "byCapacityType"), len(there)) | {
+            "bought": sum(n.gpus for n in there),
+            "requested": sum(p.gpus for p in held),
+            "pending": sum(p.created <= at and (p.running or p.ended or at + 1) > at for p in pods),
+        }
+        if seen != right:
+            yield f"after {series['t'][i]}s the series is {seen}, the lives say {right}"
+        if series["gpus"]["used"][i] > series["gpus"]["requested"][i] + 0.001:
+            yield f"after {series['t'][i]}s {series['gpus']['used'][i]} GPUs are used of {series['gpus']['requested'][i]}"
+
+
 def _charges(run: Run, steps: list[Tree]) -> Iterator[int]:
     """What each instance of the journal costs, in nano-USD: its seconds at the catalog's price, and from a step on at the step's."""
     facts, end = run.sim.world.journal.facts, run.sim.end
@@ -160,7 +189,7 @@ def counts(run: Run, result: dict[str, Any]) -> Iterator[str]:
         yield f"{alive} nodes run of {result['nodes']['launched']} less {result['nodes']['terminated']}"
 
 
-LAWS = (money, counts)
+LAWS = (money, course, counts)
 
 
 # The end of all work

@@ -509,7 +509,8 @@ def _stock(draw: Draw) -> Tree:
             {"steps": [{"at": "5m", "count": 0}, {"at": "30m", "count": 2}]},
         )
     )  # fmt: skip
-    where: Tree = draw(_where())
+    # Where there is nothing at all, nothing happens.
+    where: Tree = draw(_where()) or {"zones": ZONES[0]}
     return where | how
 
 
@@ -630,7 +631,7 @@ def scenario(random: Random) -> Tree:
     pools = [draw(_pool(f"pool{number}", gpu)) for number, gpu in enumerate(gpus)]
     static = any("replicas" in pool["spec"] for pool in pools)
     # A static pool that gets no instance orders one claim after the other.
-    hours = 1 if static else draw(some(*[1] * 12, 2, 2, 3, 6))
+    hours = 1 if static else draw(some(*[1] * 16, 2, 2, 3, 6))
     workloads = [draw(_workload(number, any(gpus))) for number in range(draw.number(1, 4))]
     hpas, ways = [], []
     for workload in workloads:

@@ -8,7 +8,7 @@ up to the node's cost exactly.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from fretsaw.api.times import Millis
@@ -32,15 +32,10 @@ def allocate(
     if begin is None:
         return found
     finish = end if life.ended is None else life.ended
-    pods = [pod for pod in life.pods if not pod.daemon and pod.bound is not None]
-    edges = sorted({begin, finish, *_edges(pods, begin, finish)})
-    for low, high in pairwise(edges):
-        amount = cost(low, high)
-        here = [p for p in pods if p.bound is not None and p.bound <= low and (p.ended is None or p.ended >= high)]
-        left = amount
+    for low, high, here in _spans(life, begin, finish):
+        amount = left = cost(low, high)
         for pod in here:
-            part = int(amount * _share(pod.requests, capacity))
-            part = min(part, left)
+            part = min(int(amount * _share(pod.requests, capacity)), left)
             found[pod.workload] += part
             left -= part
         found[IDLE] += left
@@ -48,11 +43,26 @@ def allocate(
     return found
 
 
-def _edges(pods: Iterable[PodLife], begin: Millis, finish: Millis) -> Iterable[Millis]:
-    for pod in pods:
-        for edge in (pod.bound, pod.ended):
-            if edge is not None and begin < edge < finish:
-                yield edge
+def _spans(life: NodeLife, begin: Millis, finish: Millis) -> Iterator[tuple[Millis, Millis, Iterable[PodLife]]]:
+    """(begin, end, the pods that pay) of each time in which none comes or goes.
+
+    Cost: the pods that are there at once, for each that comes or goes.
+    """
+    comes: dict[Millis, list[PodLife]] = defaultdict(list)
+    goes: dict[Millis, list[PodLife]] = defaultdict(list)
+    for pod in life.pods:
+        if pod.daemon or pod.bound is None:
+            continue
+        since, until = max(pod.bound, begin), finish if pod.ended is None else min(pod.ended, finish)
+        if since < until:
+            comes[since].append(pod)
+            goes[until].append(pod)
+    here: dict[int, PodLife] = {}
+    for low, high in pairwise(sorted({begin, finish, *comes, *goes})):
+        for pod in goes.get(low, ()):
+            del here[id(pod)]
+        here.update((id(pod), pod) for pod in comes.get(low, ()))
+        yield low, high, here.values()
 
 
 def _share(requests: Amounts, capacity: Mapping[str, int]) -> float:

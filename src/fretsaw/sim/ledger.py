@@ -225,6 +225,8 @@ class Ledger:
         life = self.nodes.get(fact.data["claim"])
         if life is None:
             return
+        # A claim that went while its instance was on its way never said which one that is; it costs all the same.
+        life.provider_id = life.provider_id or fact.about.removeprefix("Instance/")
         life.running = fact.at
         life.instance_type, life.zone = fact.data["type"], fact.data["zone"]
         life.capacity_type, life.price_usd_per_hour = fact.data["capacity_type"], fact.data["price"]

@@ -37,7 +37,7 @@ def series(
         for i in range(low, high):
             bought[i] += node.gpus
     for pod in ledger.pods.values():
-        for i in range(*_steps(pod.created, _began(pod), start, end, step)):
+        for i in range(*_steps(pod.created, _began(pod), start, end, step)) if not pod.daemon else ():
             pending[i] += 1
         if pod.bound is not None and pod.gpus:
             for i in range(*_steps(pod.bound, pod.ended, start, end, step)):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from fretsaw.api.meta import ObjectMeta
+from fretsaw.api.nodeclaim import NodeClaim, NodeClaimSpec, NodeClassRef
+from fretsaw.sim.ledger import Ledger
+from fretsaw.sim.world import World
 from support.kubelets import Bench, job
 
 
@@ -22,3 +26,14 @@ def test_a_pod_that_ends_unheard_and_is_deleted_then_goes_when_its_kubelet_is_ba
     assert bench.get(key) is not None
     bench.until(200)
     assert bench.get(key) is None
+
+
+def test_an_instance_whose_claim_went_before_it_said_so_is_known_to_the_ledger() -> None:
+    """Else its cost would be on the bill and in no pool's, no workload's and no node's share."""
+    world = World()
+    ledger = Ledger(world)
+    world.store.put(NodeClaim(metadata=ObjectMeta(name="a"), spec=NodeClaimSpec(NodeClassRef("g", "k", "n"), ())))
+    world.store.remove("NodeClaim", "a")
+    facts = {"claim": "a", "type": "m", "zone": "z", "capacity_type": "spot", "price": 1.0}
+    world.journal.note("instance-running", "Instance/i-1", **facts)
+    assert ledger.nodes["a"].provider_id == "i-1"
