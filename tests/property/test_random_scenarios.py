@@ -101,18 +101,19 @@ def money(run: Run, result: dict[str, Any]) -> Iterator[str]:
     """The bill again, from the journal alone; and its parts add up to it."""
     prices = run.tree["cloud"].get("spot", {}).get("prices", {})
     if prices.get("path") != "walk":
-        spent = sum(_charges(run, prices.get("steps", [])))
+        spent = sum(_charges(run, prices.get("steps", []))) + sum(_reserved(run))
         if spent != round(result["cost"]["total"] * NANO):
             yield f"the journal's bill is {spent / NANO} USD, the result's {result['cost']['total']}"
     cost = result["cost"]
-    for name, parts in (
-        ("ways of buying", [cost[way] for way in ("spot", "onDemand", "reserved")]),
-        ("pools", [pool["total"] for pool in cost["byPool"].values()]),
-        ("workloads and idle", [*(row["total"] for row in cost["byWorkload"]), cost["idle"]]),
-        ("nodes", [node["cost"] for node in result["nodes"]["list"]]),
+    used = round(cost["total"] * NANO) - sum(_reserved(run))
+    for name, whole, parts in (
+        ("ways of buying", round(cost["total"] * NANO), [cost[way] for way in ("spot", "onDemand", "reserved")]),
+        ("pools", used, [pool["total"] for pool in cost["byPool"].values()]),
+        ("workloads and idle", used, [*(row["total"] for row in cost["byWorkload"]), cost["idle"]]),
+        ("nodes", used, [node["cost"] for node in result["nodes"]["list"]]),
     ):
-        if round(sum(round(part * NANO) for part in parts)) != round(cost["total"] * NANO):
-            yield f"the {name} cost {sum(parts)} of {cost['total']}"
+        if sum(round(part * NANO) for part in parts) != whole:
+            yield f"the {name} cost {sum(parts)} of {whole / NANO}"
 
 
 def course(run: Run, result: dict[str, Any]) -> Iterator[str]:
@@ -144,29 +145,46 @@ def course(run: Run, result: dict[str, Any]) -> Iterator[str]:
             yield f"after {series['t'][i]}s {series['gpus']['used'][i]} GPUs are used of {series['gpus']['requested'][i]}"
 
 
+PRICES = {
+    (one.name, offering.zone, offering.capacity_type): round(offering.price * NANO)
+    for one in CATALOG.instance_types
+    for offering in one.offerings
+}
+
+
 def _charges(run: Run, steps: list[Tree]) -> Iterator[int]:
     """What each instance of the journal costs, in nano-USD: its seconds at the catalog's price, and from a step on at the step's."""
     facts, end = run.sim.world.journal.facts, run.sim.end
     began = {f.about: f for f in facts if f.what == "instance-running"}
     ended = {f.about: f for f in facts if f.what == "instance-ended"}
+    rebought = {f.about: f for f in facts if f.what == "instance-rebought"}
     waived = run.tree["cloud"].get("spot", {}).get("freeFirstHour", False)
-    prices = {
-        (one.name, o.zone, o.capacity_type): round(o.price * NANO)
-        for one in CATALOG.instance_types
-        for o in one.offerings
-    }
     for about, fact in began.items():
-        last = ended.get(about)
+        last, changed = ended.get(about), rebought.get(about)
         until = end if last is None else last.at
         if waived and last is not None and last.data["why"] == "spot-reclaim" and until - fact.at < HOUR:
             continue
         until = fact.at + max(-(-(until - fact.at) // SECOND), 60) * SECOND
-        base = prices[fact.data["type"], fact.data["zone"], fact.data["capacity_type"]]
-        cost = base * (until - fact.at)
-        for step in steps if fact.data["capacity_type"] == "spot" else ():
-            since = max(fact.at, run.sim.start + 30 * MINUTE)
-            cost += max(until - since, 0) * (round(base * step["times"]) - base)
+        parts = [(fact.at, until, fact.data["capacity_type"])]
+        if changed is not None:
+            parts = [(fact.at, changed.at, "reserved"), (max(changed.at, fact.at), until, "on-demand")]
+        cost = 0
+        for since, to, way in parts:
+            base = PRICES.get((fact.data["type"], fact.data["zone"], way), 0)
+            cost += base * max(to - since, 0)
+            for step in steps if way == "spot" else ():
+                cost += max(to - max(since, run.sim.start + 30 * MINUTE), 0) * (round(base * step["times"]) - base)
         yield cost // HOUR
+
+
+def _reserved(run: Run) -> Iterator[int]:
+    """What each reservation costs, used or not."""
+    for entry in run.tree["cloud"].get("reservations", ()):
+        price = PRICES[entry["type"], entry["zone"], "on-demand"]
+        if "price" in entry:
+            price = round(entry["price"] * NANO)
+        begin, end = (int(str(entry.get(key, least)).removesuffix("m")) * MINUTE for key, least in (("starts", 0), ("ends", 600)))
+        yield price * entry["count"] * max(min(end, run.sim.end - run.sim.start) - begin, 0) // HOUR
 
 
 def counts(run: Run, result: dict[str, Any]) -> Iterator[str]:
@@ -201,7 +219,7 @@ def wound_down(run: Run) -> Iterator[str]:
     Machines that never became ready stay, since nothing takes those away.
     """
     world = run.sim.world
-    for kind in ("HorizontalPodAutoscaler", "CronJob", "Deployment", "StatefulSet", "Job", "PodDisruptionBudget"):
+    for kind in ("CapacityBuffer", "HorizontalPodAutoscaler", "CronJob", "Deployment", "StatefulSet", "Job", "PodDisruptionBudget"):
         for key in list(world.store.all(kind)):
             world.store.delete(kind, key)
     for key, pod in list(world.store.all("Pod").items()):

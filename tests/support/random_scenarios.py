@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace
+
 from fretsaw.api.catalog import Catalog, InstanceType, Offering
 from fretsaw.planner import cluster_of
 from fretsaw.sim.scenario.read import Reading, parse
@@ -44,9 +46,9 @@ def _type(name: str, cpu: int, memory: int, price: float, gpus: int = 0, gpu: st
         labels["karpenter.k8s.aws/instance-gpu-name"] = [gpu]
         labels["karpenter.k8s.aws/instance-gpu-count"] = [str(gpus)]
     offerings = [
-        Offering(zone, way, round(price * share * (1 + 0.03 * number), 5))
-        for number, zone in enumerate(ZONES)
-        for way, share in (("on-demand", 1.0), ("spot", 0.4))
+        Offering(zone, way, round(price * share, 5))
+        for spot, zone in zip((0.4, 0.412), ZONES, strict=True)
+        for way, share in (("on-demand", 1.0), ("spot", spot))
     ]
     return InstanceType(name, capacity, {"cpu": "100m", "memory": "500Mi"}, labels, offerings)
 
@@ -133,14 +135,20 @@ def _budget(draw: Draw) -> Tree:
 
 
 @composite
-def _pool(draw: Draw, name: str, gpus: bool) -> Tree:
+def _pool(draw: Draw, name: str, gpus: bool, reserved: bool) -> Tree:
     ways = draw(some(["on-demand"], ["spot"], ["spot", "on-demand"]))
+    if reserved and draw.coin():
+        ways = [*ways, "reserved"]
     requirements = [{"key": CAPACITY, "operator": "In", "values": ways}]
     family = draw(maybe(some("g5", "g4dn") if gpus else some("m5", "c5"), 2))
     if family is not None:
         requirements.append({"key": "karpenter.k8s.aws/instance-family", "operator": "In", "values": [family]})
     if (zone := draw(maybe(some(*ZONES), 4))) is not None:
         requirements.append({"key": ZONE, "operator": "In", "values": [zone]})
+    if draw(maybe(some(True), 6)):
+        requirements.append({"key": TYPE, "operator": "Exists", "minValues": 2})
+    if draw(maybe(some(True), 6)):
+        requirements.append({"key": "karpenter.k8s.aws/instance-cpu", "operator": "Gt", "values": ["2"]})
     taints = [{"key": GPU, "value": "true", "effect": "NoSchedule"}] if gpus and draw.coin() else None
     startup = [{"key": "boot", "effect": "NoExecute"}] if draw(maybe(some(1), 4)) else None
     replicas = draw(maybe(some(0, 1, 2), 7))
@@ -208,9 +216,15 @@ def _pod_spec(draw: Draw, app: str, restart: str, gpus: bool) -> Tree:
     spread = draw(maybe(some((ZONE, "DoNotSchedule"), (HOSTNAME, "DoNotSchedule"), (ZONE, "ScheduleAnyway")), 3))
     affinity = draw(maybe(some("own-host", "other-host", "own-zone", "preferred", "with-other"), 4))
     probe = draw(maybe(some({"readinessProbe": {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 10}}), 4))
+    started = draw(maybe(some({"startupProbe": {"httpGet": {"path": "/", "port": 80}, "failureThreshold": 12}}), 7))
+    port = draw(maybe(some({"ports": [{"containerPort": 80, "hostPort": 8080}]}), 8))
     return sparse(
         restartPolicy=restart,
-        containers=[{"name": "main", "image": f"{app}:1", "resources": resources, **(probe or {})}],
+        initContainers=draw(maybe(_init(), 5)),
+        containers=[
+            {"name": "main", "image": f"{app}:1", "resources": resources}
+            | (probe or {}) | (started or {}) | (port or {})
+        ],
         tolerations=tolerations or None,
         priorityClassName=draw(maybe(some("high", "low", "polite"), 3)),
         nodeSelector=draw(maybe(some({CAPACITY: "on-demand"}, {ZONE: ZONES[0]}, {TYPE: "m5.xlarge"}), 5)),
@@ -222,6 +236,13 @@ def _pod_spec(draw: Draw, app: str, restart: str, gpus: bool) -> Tree:
         else None,
         affinity=_affinity(affinity, app) if affinity else None,
     )
+
+
+@composite
+def _init(draw: Draw) -> list[Tree]:
+    """A step before the pod's work, or a sidecar."""
+    asks = {"requests": {"cpu": draw(some("1", "100m")), "memory": "256Mi"}}
+    return [sparse(name="init", image="init:1", resources=asks, restartPolicy=draw(maybe(some("Always"))))]
 
 
 def _affinity(kind: str, app: str) -> Tree:
@@ -277,6 +298,7 @@ def _deployment(draw: Draw, name: str, app: str, gpus: bool) -> Tree:
             replicas=draw.number(0, 4),
             selector={"matchLabels": {"app": app}},
             strategy=strategy,
+            minReadySeconds=draw(maybe(some(20), 4)),
             template=draw(_template(app, "Always", gpus)),
         ),
     )
@@ -338,6 +360,7 @@ def _job_spec(draw: Draw, app: str, gpus: bool) -> Tree:
         activeDeadlineSeconds=draw(maybe(some(1200, 3000), 5)),
         ttlSecondsAfterFinished=draw(maybe(some(0, 600), 3)),
         podReplacementPolicy=draw(maybe(some("Failed"), 3)),
+        suspend=draw(maybe(some(True), 12)),
         template=draw(_template(app, draw(some("Never", "OnFailure")), gpus)),
     )
 
@@ -416,6 +439,13 @@ def _pdb(draw: Draw, name: str, app: str) -> Tree:
     )
 
 
+@composite
+def _buffer(draw: Draw, target: str) -> Tree:
+    size = draw(some({"replicas": 1}, {"replicas": 2}, {"percentage": 50}))
+    spec = {"scalableRef": {"apiGroup": "apps", "kind": "Deployment", "name": target}} | size
+    return _made("CapacityBuffer", f"buffer-{target}", spec, "autoscaling.x-k8s.io/v1beta1")
+
+
 def _classes() -> list[Tree]:
     priorities = [("high", 1000, None), ("low", -10, None), ("polite", 500, "Never")]
     found = [
@@ -463,6 +493,7 @@ def _ways(draw: Draw, workload: Tree, scaled: bool) -> Tree | None:
             restart=draw(maybe(some("30s"), 2)),
             fails=draw(maybe(some(0.1, 0.5), 3)),
             gpuUse=draw(maybe(some(0.5, 0.9), 1)),
+            gpuMemory=draw(maybe(some("20GiB"), 9)),
         )
     elif scaled:
         load = draw(
@@ -515,7 +546,20 @@ def _stock(draw: Draw) -> Tree:
 
 
 @composite
-def _cloud(draw: Draw) -> Tree:
+def _reservation(draw: Draw, hours: int) -> Tree:
+    return sparse(
+        id="cr-1",
+        type=draw(some("g5.xlarge", "m5.xlarge")),
+        zone=draw(some(*ZONES)),
+        count=draw(some(1, 2)),
+        starts=draw(maybe(some("10m"), 2)),
+        ends=draw(maybe(some("50m", f"{60 * hours - 5}m"))),
+        price=draw(maybe(some(0.5), 2)),
+    )
+
+
+@composite
+def _cloud(draw: Draw, reservations: list[Tree]) -> Tree:
     reclaims: Tree | str = draw(some("off", {"rate": "30%/h"}, {"rate": "100%/h"}))
     if isinstance(reclaims, dict) and draw.coin():
         reclaims = reclaims | {"out": "10m", "bursts": [{"every": "1h", "share": "50%", "out": "5m"}]}
@@ -528,6 +572,7 @@ def _cloud(draw: Draw) -> Tree:
         )
     )
     return sparse(
+        reservations=reservations or None,
         spot=sparse(
             reclaims=reclaims,
             prices=prices,
@@ -551,6 +596,8 @@ def _nodes(draw: Draw, startup: bool) -> Tree:
     )
     taints = [sparse(key="boot", after=draw(maybe(some("20s", "3m"), 1)))] if startup else None
     return sparse(
+        image=draw(maybe(some("bottlerocket"), 3)),
+        pull=draw(maybe(some("soci", {"rate": "20MB/s"}), 3)),
         boot=draw(maybe(some("30s", {"low": "20s", "high": "3m"}))),
         gpu=draw(maybe(some("20s", "2m"))),
         startupTaints=taints,
@@ -616,6 +663,8 @@ def _patched_pool(draw: Draw, pools: list[str]) -> Tree:
             {"spec": {"disruption": {"consolidateAfter": "0s"}}},
             {"spec": {"limits": {"cpu": "8"}}},
             {"spec": {"template": {"spec": {"expireAfter": "50m"}}}},
+            {"spec": {"weight": 90}},
+            {"spec": {"disruption": {"consolidationPolicy": "WhenEmpty"}}},
         )
     )
     return {"patch": [{"object": f"nodepool/{draw(some(*pools))}", "merge": merge}]}
@@ -628,12 +677,14 @@ def scenario(random: Random) -> Tree:
     """The tree of a scenario."""
     draw = Draw(random)
     gpus = [draw.coin() for _ in range(draw.number(1, 4))]
-    pools = [draw(_pool(f"pool{number}", gpu)) for number, gpu in enumerate(gpus)]
+    reserved = draw(maybe(some(True), 5)) is not None
+    pools = [draw(_pool(f"pool{number}", gpu, reserved)) for number, gpu in enumerate(gpus)]
     static = any("replicas" in pool["spec"] for pool in pools)
     # A static pool that gets no instance orders one claim after the other.
     hours = 1 if static else draw(some(*[1] * 16, 2, 2, 3, 6))
     workloads = [draw(_workload(number, any(gpus))) for number in range(draw.number(1, 4))]
     hpas, ways = [], []
+    buffers = [draw(_buffer(w["metadata"]["name"])) for w in workloads if w["kind"] == "Deployment" and draw.number(0, 9) == 0]
     for workload in workloads:
         name = workload["metadata"]["name"]
         scaled = workload["kind"] == "Deployment" and draw(maybe(some(True), 2)) is not None
@@ -663,11 +714,11 @@ def scenario(random: Random) -> Tree:
         "for": f"{hours}h",
         "seed": draw.number(0, 1000),
         "cluster": {
-            "objects": [NODE_CLASS, *_classes(), *pools, *workloads, *hpas, *pdbs],
+            "objects": [NODE_CLASS, *_classes(), *pools, *workloads, *hpas, *pdbs, *buffers],
             "settings": settings,
         },
         "work": [*ways, *come],
-        "cloud": draw(_cloud()),
+        "cloud": draw(_cloud([draw(_reservation(hours))] if reserved else [])),
         "nodes": draw(_nodes(startup)),
         "faults": [draw(_fault(hours, workloads, names)) for _ in range(draw.number(0, 4))],
     }
@@ -684,6 +735,18 @@ def numbered(number: int) -> Tree:
     return scenario(Random(number))
 
 
+def catalog_of(tree: Tree) -> Catalog:
+    """The catalog, with what the scenario has reserved."""
+    found = {one.name: one for one in CATALOG.instance_types}
+    for entry in tree["cloud"].get("reservations", ()):
+        labels = {"karpenter.k8s.aws/capacity-reservation-id": entry["id"]}
+        labels["karpenter.k8s.aws/capacity-reservation-type"] = entry.get("kind", "default")
+        more = Offering(entry["zone"], "reserved", 1e-7, labels=labels, reservation_capacity=entry["count"])
+        one = found[entry["type"]]
+        found[entry["type"]] = replace(one, offerings=[*one.offerings, more])
+    return Catalog(list(found.values()))
+
+
 def read(tree: Tree) -> Reading:
     """The scenario as it is read from its file. Fails for one that has errors: nothing drawn may have any."""
     found = parse(json.dumps(tree), "random.yaml")
@@ -694,7 +757,7 @@ def read(tree: Tree) -> Reading:
 def simulation(tree: Tree, **changes: Any) -> Simulation:
     """A run of the scenario, not begun yet."""
     reading = read(tree)
-    cluster = cluster_of(reading.manifests, CATALOG)
+    cluster = cluster_of(reading.manifests, catalog_of(tree))
     return Simulation(reading, cluster.catalogs, cluster.unready, **changes)
 
 

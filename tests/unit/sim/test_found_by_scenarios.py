@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from fretsaw.api.meta import ObjectMeta
 from fretsaw.api.nodeclaim import NodeClaim, NodeClaimSpec, NodeClassRef
+from fretsaw.sim.cloud.bill import Bill, Line
+from fretsaw.sim.cloud.spot_price import Constant
+from fretsaw.sim.instance import Instance
 from fretsaw.sim.ledger import Ledger
 from fretsaw.sim.world import World
-from support.kubelets import Bench, job
+from support.kubelets import Bench, job, machine
 
 
 def test_a_pod_that_ends_unheard_and_is_deleted_then_goes_when_its_kubelet_is_back() -> None:
@@ -37,3 +40,15 @@ def test_an_instance_whose_claim_went_before_it_said_so_is_known_to_the_ledger()
     facts = {"claim": "a", "type": "m", "zone": "z", "capacity_type": "spot", "price": 1.0}
     world.journal.note("instance-running", "Instance/i-1", **facts)
     assert ledger.nodes["a"].provider_id == "i-1"
+
+
+def test_the_last_step_of_the_series_has_what_is_charged_beyond_it() -> None:
+    """An instance that has just begun is charged a whole minute: the steps' costs are the bill all the same."""
+    claim = NodeClaim(metadata=ObjectMeta(name="a"), spec=NodeClaimSpec(NodeClassRef("g", "k", "n"), ()))
+    instance = Instance("i-1", claim, machine(), "z-a", "spot", 3600 / 1e9, 0, {})
+    rate, bill = Constant(3600), Bill()
+    bill.lines["i-1"] = Line(instance, 15_000, rate, None)
+    costs = [step.total for step in bill.series(0, 10_000, 3, 20_000)]
+    assert costs == [0, 5, 55]
+    assert sum(costs) == bill.total(20_000).total
+    assert [step.total for step in bill.series(0, 10_000, 2, 60_000)] == [0, 5]

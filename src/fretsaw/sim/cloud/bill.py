@@ -160,7 +160,11 @@ class Bill:
         return Totals(sums["spot"] // HOUR, sums["on-demand"] // HOUR, sums["reserved"] // HOUR)
 
     def series(self, begin: Millis, step: Millis, count: int, now: Millis) -> list[Totals]:
-        """`cost_between` of `count` steps in a row, in one pass over the lines."""
+        """`cost_between` of `count` steps in a row, in one pass over the lines.
+
+        The last one, where it reaches `now`, has what is charged beyond it, so that all of them are the whole.
+        """
+        reaches = begin + count * step >= now
         sums = [[0, 0, 0] for _ in range(count)]
         column = {"spot": 0, "on-demand": 1, "reserved": 2}
         for line in self.lines.values():
@@ -168,7 +172,10 @@ class Bill:
             last = min(-(-(line.until(now) - begin) // step), count)
             for i in range(first, last):
                 low = begin + i * step
-                for capacity_type, amount in line.pieces(low, low + step, now):
+                high = low + step
+                if reaches and i == count - 1:
+                    high = max(high, line.until(now))
+                for capacity_type, amount in line.pieces(low, high, now):
                     sums[i][column[capacity_type]] += amount
         for i in range(count):
             low = begin + i * step
