@@ -124,7 +124,9 @@ def course(run: Run, result: dict[str, Any]) -> Iterator[str]:
     pods = [life for life in ledger.pods.values() if not life.daemon]
     for i in (0, len(series["t"]) // 3, len(series["t"]) // 2, len(series["t"]) - 1):
         at = run.sim.start + series["t"][i] * SECOND
-        there = [n for n in ledger.nodes.values() if n.running is not None and n.running <= at and (n.ended or at + 1) > at]
+        there = [
+            n for n in ledger.nodes.values() if n.running is not None and n.running <= at and (n.ended or at + 1) > at
+        ]
         held = [p for p in ledger.pods.values() if p.bound is not None and p.bound <= at and (p.ended or at + 1) > at]
         seen = {
             "byPool": sum(line[i] for line in series["nodes"]["byPool"].values()),
@@ -183,7 +185,9 @@ def _reserved(run: Run) -> Iterator[int]:
         price = PRICES[entry["type"], entry["zone"], "on-demand"]
         if "price" in entry:
             price = round(entry["price"] * NANO)
-        begin, end = (int(str(entry.get(key, least)).removesuffix("m")) * MINUTE for key, least in (("starts", 0), ("ends", 600)))
+        begin, end = (
+            int(str(entry.get(key, least)).removesuffix("m")) * MINUTE for key, least in (("starts", 0), ("ends", 600))
+        )
         yield price * entry["count"] * max(min(end, run.sim.end - run.sim.start) - begin, 0) // HOUR
 
 
@@ -219,7 +223,15 @@ def wound_down(run: Run) -> Iterator[str]:
     Machines that never became ready stay, since nothing takes those away.
     """
     world = run.sim.world
-    for kind in ("CapacityBuffer", "HorizontalPodAutoscaler", "CronJob", "Deployment", "StatefulSet", "Job", "PodDisruptionBudget"):
+    for kind in (
+        "CapacityBuffer",
+        "HorizontalPodAutoscaler",
+        "CronJob",
+        "Deployment",
+        "StatefulSet",
+        "Job",
+        "PodDisruptionBudget",
+    ):
         for key in list(world.store.all(kind)):
             world.store.delete(kind, key)
     for key, pod in list(world.store.all("Pod").items()):

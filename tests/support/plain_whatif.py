@@ -14,7 +14,7 @@ from fretsaw.api.times import Millis
 from fretsaw.engine.cluster import Cluster
 from fretsaw.engine.disruption.ask import Outcome
 from fretsaw.engine.disruption.settling import settling
-from fretsaw.engine.finish import finished
+from fretsaw.engine.finish import Node, finished
 from fretsaw.engine.firstfit import FirstFit
 from fretsaw.engine.passes import cluster_of
 from fretsaw.engine.pdbs import DO_NOT_DISRUPT, is_protected
@@ -59,7 +59,7 @@ class PlainWhatIf:
         placed.run()
         good, failed = finished(placed.open, self.settings)
         cut = {pod: "minValues cannot be met" for node in failed for pod in node.pods}
-        nodes = []
+        nodes: list[Node] = []
         for node in good:
             name = node.open.template.name
             opened = sum(other.open.template.name == name for other in nodes)

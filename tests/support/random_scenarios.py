@@ -223,7 +223,9 @@ def _pod_spec(draw: Draw, app: str, restart: str, gpus: bool) -> Tree:
         initContainers=draw(maybe(_init(), 5)),
         containers=[
             {"name": "main", "image": f"{app}:1", "resources": resources}
-            | (probe or {}) | (started or {}) | (port or {})
+            | (probe or {})
+            | (started or {})
+            | (port or {})
         ],
         tolerations=tolerations or None,
         priorityClassName=draw(maybe(some("high", "low", "polite"), 3)),
@@ -533,7 +535,7 @@ def _where(draw: Draw) -> Tree:
 
 @composite
 def _stock(draw: Draw) -> Tree:
-    how = draw(
+    how: Tree = draw(
         some(
             {"count": 1}, {"count": 0}, {"count": 3}, {"onOff": {"available": "20m", "out": "10m"}},
             {"onOff": {"available": "10m", "out": "20m", "together": "zone"}},
@@ -684,7 +686,9 @@ def scenario(random: Random) -> Tree:
     hours = 1 if static else draw(some(*[1] * 16, 2, 2, 3, 6))
     workloads = [draw(_workload(number, any(gpus))) for number in range(draw.number(1, 4))]
     hpas, ways = [], []
-    buffers = [draw(_buffer(w["metadata"]["name"])) for w in workloads if w["kind"] == "Deployment" and draw.number(0, 9) == 0]
+    buffers = [
+        draw(_buffer(w["metadata"]["name"])) for w in workloads if w["kind"] == "Deployment" and draw.number(0, 9) == 0
+    ]
     for workload in workloads:
         name = workload["metadata"]["name"]
         scaled = workload["kind"] == "Deployment" and draw(maybe(some(True), 2)) is not None
