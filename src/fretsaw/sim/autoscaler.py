@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from fretsaw.api.meta import Object
 from fretsaw.api.nodeclaim import NodeClaim
-from fretsaw.api.times import Millis
+from fretsaw.api.times import SECOND, Millis
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.options import Options
@@ -25,6 +25,8 @@ from fretsaw.sim.world import World
 Listener = Callable[[Millis, e.Event | Turn], None]
 LAG: Millis = 50
 """From a change to the turn that sees it: what watches, queues and a status write take, roughly."""
+RESTLESS = 1000
+"""Turns of one instant after which the engine will never come to rest; a run would hang."""
 SEEN = frozenset(
     {
         "CapacityBuffer", "CSINode", "DaemonSet", "Deployment", "EC2NodeClass", "Namespace", "Node", "NodeClaim",
@@ -67,6 +69,8 @@ class Autoscaler:
         """What was told before the first turn, for those who begin to listen until then."""
         self.turns = 0
         self._timer: Timer | None = None
+        self._instant: tuple[Millis, int] = (-1, 0)
+        """The time of the last turn, and how many there were at that time."""
         world.store.watch_all(self._changed)
         world.on_report(self.tell)
 
@@ -107,6 +111,7 @@ class Autoscaler:
     def _turn(self) -> None:
         self._timer = None
         self.turns += 1
+        self._rest()
         self._early.clear()
         turn = self._engine.turn(self.state, self._world.loop.now)
         for listener in self.listeners:
@@ -118,6 +123,14 @@ class Autoscaler:
             self._perform(action)
         if turn.wake is not None:
             self._plan(turn.wake)
+
+    def _rest(self) -> None:
+        """Raises BrokenInvariant where time would stand still."""
+        now, (last, number) = self._world.loop.now, self._instant
+        self._instant = now, number + 1 if last == now else 1
+        if self._instant[1] > RESTLESS:
+            seconds = (now - self._world.loop.start) / SECOND
+            raise BrokenInvariant(f"the autoscaler takes one turn after the other at {seconds} s")
 
     def _perform(self, action: a.Action) -> None:
         store, journal = self._world.store, self._world.journal

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fretsaw.api.meta import ObjectMeta
 from fretsaw.api.nodeclaim import NodeClaim, NodeClaimSpec, NodeClassRef
+from fretsaw.api.times import SECOND
+from fretsaw.engine.options import Options
+from fretsaw.engine.turn import Turn
+from fretsaw.errors import BrokenInvariant
+from fretsaw.sim.autoscaler import Autoscaler
+from fretsaw.sim.cloud import Cloud
 from fretsaw.sim.cloud.bill import Bill, Line
 from fretsaw.sim.cloud.spot_price import Constant
+from fretsaw.sim.eviction import Evictions
 from fretsaw.sim.instance import Instance
 from fretsaw.sim.ledger import Ledger
 from fretsaw.sim.world import World
@@ -52,3 +61,13 @@ def test_the_last_step_of_the_series_has_what_is_charged_beyond_it() -> None:
     assert costs == [0, 5, 55]
     assert sum(costs) == bill.total(20_000).total
     assert [step.total for step in bill.series(0, 10_000, 2, 60_000)] == [0, 5]
+
+
+def test_an_engine_that_does_not_come_to_rest_is_told_and_does_not_hang() -> None:
+    world = World()
+    autoscaler = Autoscaler(world, Options(), Cloud(world, {}), Evictions(world))
+    autoscaler._engine.turn = lambda state, now: Turn(wake=now if now > 5 * SECOND else now + SECOND)  # type: ignore[method-assign]
+    world.store.put(NodeClaim(metadata=ObjectMeta(name="a"), spec=NodeClaimSpec(NodeClassRef("g", "k", "n"), ())))
+    world.loop.run(5 * SECOND)
+    with pytest.raises(BrokenInvariant, match=r"one turn after the other at 5\.05 s"):
+        world.loop.run(10 * SECOND)
