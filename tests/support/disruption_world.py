@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from fretsaw.api.capacitybuffer import CapacityBuffer, CapacityBufferSpec
 from fretsaw.api.catalog import Catalog, InstanceType, Offering
 from fretsaw.api.meta import Condition, ObjectMeta
 from fretsaw.api.node import Node, NodeSpec, NodeStatus, Taint
@@ -251,6 +252,7 @@ class World:
         for name, text in given.get("nominated", {}).items():
             self.state.apply(e.Nominated(name, now + (span(text) or 0)))
         if "buffered" in given:
+            self.state.apply(e.Changed(CapacityBuffer(metadata=ObjectMeta(name="room"), spec=CapacityBufferSpec())))
             self.state.apply(e.BatchDone(now, frozenset(), buffered=frozenset(given["buffered"])))
 
     def add(self, name: str, fields: Obj) -> None:

@@ -23,10 +23,16 @@ from fretsaw.engine.state import ClusterState
 
 AGAIN: Millis = 10 * SECOND
 """After that long a pod that still waits, or a node that still goes, asks for another pass."""
+BUFFERS_AGAIN: Millis = 30 * SECOND
+"""The same for CapacityBuffers, whose room is looked for as long as there are any."""
 NODES = "nodes"
 """The limit on a pool's number of nodes, among its limits on resources."""
 NODE = "node/"
 """Marks a node that goes among the pods of a batch: its pods will need another place."""
+
+
+BUFFER = "buffer//"
+"""Marks a CapacityBuffer among them; no pod's key looks like that."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -66,17 +72,21 @@ def _sooner(one: Millis | None, other: Millis | None) -> Millis | None:
 
 
 def _triggers(state: ClusterState, placed: Container[str]) -> Iterator[str]:
-    """Pods that wait for a place, and nodes whose pods will."""
+    """Pods that wait for a place, nodes whose pods will, and buffers."""
     yield from (pod.key for pod in state.waiting.values() if pod.key not in placed and is_pending(pod))
     yield from (f"{NODE}{node}" for node in sorted(state.draining) if state.pods_on.get(node))
+    yield from (f"{BUFFER}{buffer}" for buffer in state.objects["CapacityBuffer"])
 
 
 def _due(state: ClusterState, waiting: frozenset[str], now: Millis) -> tuple[frozenset[str], Millis | None]:
     """(those that ask for a pass now, when the others will)."""
     last = state.last_batch
-    if last is None or now >= last.at + AGAIN:
+    if last is None or now >= last.at + BUFFERS_AGAIN:
         return waiting, None
-    return waiting - last.seen, last.at + AGAIN
+    if now < last.at + AGAIN:
+        return waiting - last.seen, last.at + AGAIN
+    buffers = frozenset(name for name in waiting & last.seen if name.startswith(BUFFER))
+    return waiting - buffers, last.at + BUFFERS_AGAIN if buffers else None
 
 
 def _ordered(state: ClusterState, options: Options, passes: Passes, now: Millis, waiting: frozenset[str]) -> Step:

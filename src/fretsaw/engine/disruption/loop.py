@@ -156,7 +156,8 @@ class _Look:
     def buffered(self) -> frozenset[str]:
         """Machines that keep room for buffer pods."""
         last = self.state.last_batch
-        return last.buffered if last is not None else frozenset()
+        # When the last buffer has gone, there is no further pass that would say so.
+        return last.buffered if last is not None and self.state.objects["CapacityBuffer"] else frozenset()
 
     def room(self, method: Method) -> Room:
         """What the budgets leave for a method."""
