@@ -110,7 +110,7 @@ def _add(state: ClusterState, number: int, machine: InstanceType, ref: Any, spar
 CHURN = """
 scenario: growth-{nodes}
 start: 2026-01-05T00:00:00Z
-for: 1h
+for: {minutes}m
 cluster:
   objects:
     - {pool}
@@ -139,7 +139,7 @@ cloud: {{spot: {{reclaims: off}}}}
 """
 
 
-def churning(nodes: int) -> Path:
+def churning(nodes: int, minutes: int = 60) -> Path:
     """A scenario file in which about `nodes` machines of ten pods each come and go: sixty pods an hour each."""
     import json
 
@@ -150,7 +150,7 @@ def churning(nodes: int) -> Path:
         {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]},
     ]
     pool["spec"]["template"]["spec"]["requirements"] = need
-    text = CHURN.format(nodes=nodes, pool=json.dumps(pool), rate=nodes * 60)
+    text = CHURN.format(nodes=nodes, minutes=minutes, pool=json.dumps(pool), rate=nodes * 60)
     path = Path(tempfile.mkdtemp()) / f"growth-{nodes}.yaml"
     path.write_text(text)
     return path

@@ -95,16 +95,16 @@ def _cases() -> dict[str, Callable[[], dict[str, Any]]]:
         for spare in (False, True):
             name = f"round {nodes} {'with room' if spare else 'full'}"
             cases[name] = lambda nodes=nodes, spare=spare: consolidation(nodes, spare)  # type: ignore[misc]
-    for nodes in (10, 30, 100, 300, 1000):
-        cases[f"growth {nodes}"] = lambda nodes=nodes: growth(nodes)  # type: ignore[misc]
+    for nodes, minutes in ((10, 60), (30, 60), (100, 60), (300, 20), (1000, 12)):
+        cases[f"growth {nodes}"] = lambda nodes=nodes, minutes=minutes: growth(nodes, minutes)  # type: ignore[misc]
     return cases
 
 
-def growth(nodes: int) -> dict[str, Any]:
-    """An hour of a cluster that grows to about `nodes` machines and churns: ten pods a node, each ten minutes long."""
+def growth(nodes: int, minutes: int) -> dict[str, Any]:
+    """A cluster that grows to about `nodes` machines and churns: ten pods a node, each ten minutes long."""
     from bench.cluster import churning
 
-    return scenario(churning(nodes))
+    return scenario(churning(nodes, minutes))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -168,7 +168,7 @@ def _page(known: dict[str, Any]) -> list[str]:
     for name, f in known.items():
         if "virtualSeconds" in f:
             ratio, rate = f["virtualSeconds"] / f["wallSeconds"], f["events"] / f["wallSeconds"]
-            times = f"{f['virtualSeconds'] / 3600:,.0f} h | {f['wallSeconds']:.1f} s | {ratio:,.0f} × | {rate:,.0f}"
+            times = f"{f['virtualSeconds'] / 3600:,.1f} h | {f['wallSeconds']:.1f} s | {ratio:,.0f} × | {rate:,.0f}"
             lines.append(f"| {name} | {times} | {f['pods']:,} | {f['nodesPeak']:,} | {f['peakMiB']} MiB |")
     lines += [
         "",

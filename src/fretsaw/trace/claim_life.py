@@ -178,6 +178,8 @@ class ClaimLife(MachineLife):
                 self._end(at, fact.data["why"])
             case "instance-billed":
                 self.usd = fact.data["nano_usd"] / 1e9
+            case "node-unreachable" if self._ended is not None:
+                pass  # No news: a node without an instance falls silent.
             case _:
                 super().fact(at, fact)
 

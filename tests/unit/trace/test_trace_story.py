@@ -202,6 +202,13 @@ def test_what_happens_on_the_node_is_told(what: str, data: dict[str, Any], sente
     assert told(script, "nodeclaim/gpu-a1")[-1] == sentence
 
 
+def test_that_a_node_without_an_instance_is_silent_is_no_news() -> None:
+    script = launched().told(e.Changed(lives.node("gpu-a1")))
+    lives.instance(script.at(10), "instance-ended", "gpu-a1", why="terminated")
+    script.fact("node-unreachable", "Node/ip-10-0-0-1", claim="gpu-a1")
+    assert "its node was found unreachable" not in told(script, "nodeclaim/gpu-a1")
+
+
 def test_a_fact_that_lacks_what_it_promises_is_named_by_its_line() -> None:
     script = launched().fact("instance-ended", "Instance/x", claim="gpu-a1")
     with pytest.raises(TraceError, match=r"t.jsonl:\d+: a fact that cannot be understood: KeyError\('why'\)"):
