@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fretsaw.api.pod import Pod
-from fretsaw.api.times import Millis
+from fretsaw.api.times import SECOND, Millis
+from fretsaw.engine import events as e
 from fretsaw.engine.finish import Node
 from fretsaw.engine.ground import Ground
 from fretsaw.engine.options import Options
@@ -18,6 +20,7 @@ from fretsaw.engine.passes import Pass, Passes
 from fretsaw.engine.places import OpenNode
 from fretsaw.engine.state import ClusterState
 from fretsaw.engine.universe import Universe
+from support.disruption_world import START, World
 from support.random_scenarios import numbered, simulation
 
 FIRST, NUMBER, LOT = 1000, 24, 8
@@ -115,3 +118,14 @@ def test_passes_with_a_memory_answer_as_fresh_ones(first: int) -> None:
         run.run()
         asked += twin.asked
     assert asked > 100
+
+
+def test_a_place_that_is_kept_no_longer_is_noticed_without_an_event() -> None:
+    """A pod's place is kept for a while; then it is planned anew, although nothing has happened."""
+    world = World({"machines": {"a": {}}, "waiting": [{"cpu": 1}]})
+    options = replace(world.options, placing=replace(world.options.placing, packing="first-fit"))
+    twin, state = Twin(options), world.state
+    (pod,) = state.waiting
+    state.apply(e.Planned(((pod, "a"),), START))
+    kept, late = (twin.provision(state, when) for when in (START + SECOND, START + options.nomination))
+    assert [kept.filled, late.filled] == [(), (("a", (pod,)),)]
