@@ -161,11 +161,11 @@ def _driven(state: ClusterState, now: Millis, started: e.CommandStarted, patienc
             teller.tell(f"NodeClaim/{name}", "DisruptionWaitingReadiness", message)
     late = now - started.at > patience
     if not waits:
-        return found + _deleted(state, command, teller, "command reached timeout" if late else "")
+        return found + _deleted(state, command, teller)
     return found + taken_back(state, command, "command reached timeout") if late else found
 
 
-def _deleted(state: ClusterState, command: e.Command, teller: Teller, why: str) -> Steps:
+def _deleted(state: ClusterState, command: e.Command, teller: Teller) -> Steps:
     actions = []
     for name in command.candidates:
         machine = state.machines.get(name)
@@ -177,7 +177,7 @@ def _deleted(state: ClusterState, command: e.Command, teller: Teller, why: str) 
             teller.tell(about, "DisruptionTerminating", f"Disrupting Node: {command.reason}", besides=command.reason)
         message = f"Disrupting NodeClaim: {command.reason}"
         teller.tell(f"NodeClaim/{name}", "DisruptionTerminating", message, besides=command.reason)
-    return Steps(tuple(actions), (e.CommandEnded(command.id, why),))
+    return Steps(tuple(actions), (e.CommandEnded(command.id),))
 
 
 def taken_back(state: ClusterState, command: e.Command, why: str) -> Steps:
