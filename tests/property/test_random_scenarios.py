@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from fretsaw.engine.turn import Engine, Turn
 from support.random_scenarios import CATALOG, Tree, numbered, shrunk, simulation
 
 NUMBER = int(os.environ.get("FRETSAW_SCENARIOS", "300"))
-LOT = 25
+LOT = 50
 """Scenarios of one test."""
 STEP: Millis = 7 * MINUTE
 """How often a run is looked at from the outside."""
@@ -293,50 +294,43 @@ def _short(turn: Turn) -> str:
 
 # The tests
 
-_DIGESTS: dict[int, str] = {}
-"""Of the runs of this process."""
-
 
 def digest(result: dict[str, Any]) -> str:
     """The result's bytes, told shortly."""
     return hashlib.sha256(json.dumps(result).encode()).hexdigest()
 
 
-def wrongs(tree: Tree, number: int | None = None) -> list[str]:
-    """Everything that is wrong with a scenario's run. number: remember its digest as this scenario's."""
+def wrongs(tree: Tree) -> tuple[list[str], str]:
+    """(everything that is wrong with a scenario's run, the result's digest)."""
     run = Run(tree)
     result = run.go()
-    if number is not None:
-        _DIGESTS[number] = digest(result)
     found = [*run.wrong, *(text for law in LAWS for text in law(run, result)), *replayed(run)]
-    return found or [f"at the end: {text}" for text in wound_down(run)]
+    return found or [f"at the end: {text}" for text in wound_down(run)], digest(result)
 
 
-@pytest.fixture(scope="module")
-def twin() -> Iterator[subprocess.Popen[str]]:
-    """Another process that runs the same scenarios, with another order of sets."""
-    code = "from property.test_random_scenarios import NUMBER, Run, digest, numbered\n"
-    code += "for number in range(NUMBER): print(number, digest(Run(numbered(number)).go()), flush=True)"
+@contextmanager
+def elsewhere(first: int, last: int) -> Iterator[subprocess.Popen[str]]:
+    """Another process that runs the same scenarios, with another order of sets; it prints their digests."""
+    code = "from property.test_random_scenarios import Run, digest, numbered\n"
+    code += f"for number in range({first}, {last}): print(number, digest(Run(numbered(number)).go()), flush=True)"
     paths = (str(Path(__file__).parents[1]), *sys.path)
     environment = {**os.environ, "PYTHONHASHSEED": "5", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("first", range(0, NUMBER, LOT))
-def test_a_random_scenario_keeps_all_laws(first: int, twin: subprocess.Popen[str]) -> None:
-    for number in range(first, min(first + LOT, NUMBER)):
-        tree = numbered(number)
-        if found := wrongs(tree, number):
-            small = shrunk(tree, lambda less: bool(wrongs(less)), most=60)
-            pytest.fail(f"scenario {number}: {found[:5]}\nsmall: {json.dumps(small)}\n{wrongs(small)[:5]}")
-
-
-def test_the_same_seed_gives_the_same_bytes_in_another_process(twin: subprocess.Popen[str]) -> None:
-    assert twin.stdout is not None
-    others = dict(line.split() for line in twin.stdout)
-    assert len(others) == NUMBER
-    for number in range(NUMBER):
-        mine = _DIGESTS.get(number) or digest(Run(numbered(number)).go())
-        assert others[str(number)] == mine, f"scenario {number} differs from process to process"
+def test_random_scenarios_keep_all_laws_and_give_the_same_bytes_in_another_process(first: int) -> None:
+    last, digests = min(first + LOT, NUMBER), {}
+    with elsewhere(first, last) as process:
+        for number in range(first, last):
+            tree = numbered(number)
+            found, digests[str(number)] = wrongs(tree)
+            if found:
+                small = shrunk(tree, lambda less: bool(wrongs(less)[0]))
+                pytest.fail(f"scenario {number}: {found[:5]}\nsmall: {json.dumps(small)}\n{wrongs(small)[0][:5]}")
+        assert process.stdout is not None
+        assert dict(line.split() for line in process.stdout) == digests

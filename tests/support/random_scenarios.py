@@ -795,7 +795,7 @@ def _without_fields(tree: Any) -> Iterator[Any]:
             yield from ([*tree[:index], less, *tree[index + 1 :]] for less in _without_fields(value))
 
 
-def shrunk(tree: Tree, fails: Callable[[Tree], bool], most: int = 300) -> Tree:
+def shrunk(tree: Tree, fails: Callable[[Tree], bool], most: int = 60) -> Tree:
     """A small scenario that fails still. most: scenarios that are tried; those that cannot be read are not counted."""
     tried = 0
     again = True

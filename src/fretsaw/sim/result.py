@@ -113,7 +113,7 @@ class Outcome:
             "interruptions": counts.get("spot-interrupted", 0),
             "insufficientCapacity": counts.get("insufficient-capacity", 0),
             "disruptions": {**self.disruptions.nodes_by_reason(), "Expired": expired},
-            "disruptionList": self.disruptions.rows,
+            "disruptionList": [dict(row) for row in self.disruptions.rows],
             "series": self._series(),
             "planned": {"pods": self.ledger.handed_over, "landed": self.ledger.landed},
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from fretsaw.api.meta import ObjectMeta
@@ -19,6 +21,7 @@ from fretsaw.sim.instance import Instance
 from fretsaw.sim.ledger import Ledger
 from fretsaw.sim.world import World
 from support.kubelets import Bench, job, machine
+from support.random_scenarios import numbered, simulation
 
 
 def test_a_pod_that_ends_unheard_and_is_deleted_then_goes_when_its_kubelet_is_back() -> None:
@@ -71,3 +74,16 @@ def test_an_engine_that_does_not_come_to_rest_is_told_and_does_not_hang() -> Non
     world.loop.run(5 * SECOND)
     with pytest.raises(BrokenInvariant, match=r"one turn after the other at 5\.05 s"):
         world.loop.run(10 * SECOND)
+
+
+def test_a_result_stays_as_it_was_when_the_run_goes_on() -> None:
+    """It is a picture of a moment: a disruption that ends later does not end in it."""
+    run = simulation(numbered(7))
+    while not any(row["outcome"] == "running" for row in run.disruptions.rows):
+        assert run.world.loop.now < run.end
+        run.advance(run.world.loop.now + SECOND)
+    before = run.result()
+    told = json.dumps(before)
+    run.run()
+    assert json.dumps(before) == told
+    assert any(row["outcome"] != "running" for row in run.disruptions.rows)

@@ -24,8 +24,8 @@ from fretsaw.sim.audit.judging import is_protected, is_ready, selecting
 from fretsaw.sim.journal import Fact
 from fretsaw.sim.world import World
 
-SEEN: Millis = 1 * SECOND
-"""What changed so shortly before, a budget's controller may not have seen; in a calm cluster it takes 10 ms."""
+SEEN: Millis = 100
+"""What changed so shortly before, a budget's controller may not have seen: it takes 10 ms, others before it too."""
 DEADLINE = "karpenter.sh/nodeclaim-termination-timestamp"
 """The annotation that says until when a claim's machine may drain."""
 SCALED = ("ReplicaSet", "StatefulSet", "Deployment", "ReplicationController")
