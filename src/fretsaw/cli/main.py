@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
@@ -127,8 +128,18 @@ def _invoke(arguments: list[str]) -> int:
 
 
 def main() -> NoReturn:
-    """Entry point of the console script."""
-    sys.exit(run())
+    """Entry point of the console script.
+
+    After an interrupt nothing more is waited for: the thread that looks after a pool of processes could wait forever
+    for the rest of an answer whose process was ended in the middle of it.
+    """
+    code = run()
+    if code == errors.INTERRUPTED:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _debug(arguments: Sequence[str]) -> bool:
