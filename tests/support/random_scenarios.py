@@ -151,7 +151,7 @@ def _pool(draw: Draw, name: str, gpus: bool, reserved: bool) -> Tree:
         requirements.append({"key": "karpenter.k8s.aws/instance-cpu", "operator": "Gt", "values": ["2"]})
     taints = [{"key": GPU, "value": "true", "effect": "NoSchedule"}] if gpus and draw.coin() else None
     startup = [{"key": "boot", "effect": "NoExecute"}] if draw(maybe(some(1), 4)) else None
-    replicas = draw(maybe(some(0, 1, 2), 7))
+    replicas = draw(maybe(some(0, 1, 2), 11))
     disruption = sparse(
         consolidationPolicy=draw(some("WhenEmptyOrUnderutilized", "WhenEmpty", "Balanced")),
         consolidateAfter=draw(some("0s", "30s", "5m", "Never")),

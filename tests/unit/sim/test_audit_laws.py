@@ -549,13 +549,16 @@ def test_what_a_budgets_controller_cannot_have_seen_is_no_violation(bench: Bench
     assert bench.told == ["evicting default/p1 leaves budget pdb 1 healthy pods of 8"]
 
 
-def test_pods_whose_controller_has_no_scale_cannot_be_counted(bench: Bench) -> None:
+@pytest.mark.parametrize("ready", [True, False])
+def test_pods_whose_controller_has_no_scale_cannot_be_counted(bench: Bench, ready: bool) -> None:
+    """For one that is not ready the API goes by what the budget's status says of a better time."""
     bench.machine("a")
     bench.budget(maxUnavailable=1)
-    bench.pod("p", "n-a", labels={"app": "a"}, owner="Job/train")
+    bench.pod("p", "n-a", labels={"app": "a"}, owner="Job/train", ready=ready)
     bench.later(MINUTE)
     bench.evict("default/p")
-    assert bench.told == ["evicting default/p, although nobody can say how many pods budget pdb expects"]
+    text = "evicting default/p, although nobody can say how many pods budget pdb expects"
+    assert bench.told == ([text] if ready else [])
 
 
 def test_several_budgets_forbid_an_eviction(bench: Bench) -> None:

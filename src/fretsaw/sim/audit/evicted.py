@@ -1,9 +1,9 @@
 """Evictions, at the instant at which the API grants them.
 
 Laws: a pod that serves is evicted only if its one budget has enough healthy pods without it, as far as that budget's
-controller can have seen · one that is not ready only if the others are enough, or its budget says AlwaysAllow · several
-budgets on a pod forbid its eviction · no pod is evicted whose do-not-disrupt holds · a pod is deleted against its
-protection only where its node's termination grace period runs out.
+controller can have seen · one that is not ready only if the others are enough, as far as anybody can say, or its budget
+says AlwaysAllow · several budgets on a pod forbid its eviction · no pod is evicted whose do-not-disrupt holds · a pod
+is deleted against its protection only where its node's termination grace period runs out.
 
 Source: Kubernetes v1.36 pkg/registry/core/pod/storage/eviction.go; kubernetes.io, Specifying a Disruption Budget.
 """
@@ -109,9 +109,9 @@ class Evicted:
             is_ready(p) and not p.metadata.deletion_timestamp and p.metadata.uid not in self._granted for p in pods
         )
         name, needed = budget.metadata.name, self._needed(budget, pods)
-        if needed is None:
+        if needed is None and is_ready(pod):
             self._violated(f"evicting {pod.key}, although nobody can say how many pods budget {name} expects")
-        elif healthy < needed:
+        elif needed is not None and healthy < needed:
             self._violated(f"evicting {pod.key} leaves budget {name} {healthy} healthy pods of {needed}")
 
     def _needed(self, budget: PodDisruptionBudget, pods: list[Pod]) -> int | None:
