@@ -181,7 +181,14 @@ def test_an_interrupt_ends_at_once_and_keeps_what_is_done(file: Path) -> None:
     file.write_text(file.read_text().replace("for: 1h", "for: 3h"))
     arguments = [sys.executable, "-m", "fretsaw", "sweep", str(file), "--runs", "500", "-j", "2", "--format", "csv"]
     process = subprocess.Popen(
-        arguments, cwd=file.parent, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        arguments,
+        cwd=file.parent,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore Ctrl-C, and hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     rows = file.parent / "tiny.sweep" / ROWS
     until = time.monotonic() + 60
