@@ -221,7 +221,7 @@ LAWS = (money, course, counts)
 def wound_down(run: Run) -> Iterator[str]:
     """When all work is taken away and every pool may be consolidated, nothing is left: no pod, no node, no instance.
 
-    Machines that never became ready stay, since nothing takes those away.
+    Machines that never became ready stay, since nothing takes those away, or have just been taken back.
     """
     world = run.sim.world
     for kind in (
@@ -243,10 +243,11 @@ def wound_down(run: Run) -> Iterator[str]:
         spec = replace(pool.spec, disruption=free, replicas=None if pool.spec.replicas is None else 0)
         world.store.put(replace(pool, spec=spec))
     world.loop.run(world.loop.now + 90 * MINUTE)
+    deleted = {life.claim: life.deleted for life in run.sim.ledger.nodes.values()}
     young = {
-        c.metadata.name
-        for c in world.store.all("NodeClaim").values()
-        if not _is_ready(c) and not c.metadata.deletion_timestamp
+        name
+        for name, claim in world.store.all("NodeClaim").items()
+        if (not _is_ready(claim) if deleted[name] is None else world.loop.now - deleted[name] < 10 * MINUTE)
     }
     for claim in world.store.all("NodeClaim").values():
         if claim.metadata.name not in young:
