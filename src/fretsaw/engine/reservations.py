@@ -13,7 +13,6 @@ from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.universe import Bits, Cell, Universe, bits
 
 NONE_LEFT = "instance types with a matching capacity reservation exist, but every reservation is taken"
-WOULD_LOSE = "the pod would cost the node its capacity reservation"
 
 
 class Reservations:

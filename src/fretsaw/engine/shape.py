@@ -116,7 +116,7 @@ class Shape:
 class Kind:
     """Equal pods: the same namespace, labels, spec and volumes."""
 
-    __slots__ = ("chain", "closed", "gpus", "labels", "namespace", "owned", "pods", "requests", "sample", "sort_key")
+    __slots__ = ("chain", "closed", "labels", "namespace", "owned", "pods", "requests", "sample", "sort_key")
 
     def __init__(self, sample: Pod, namespace: str, labels: Mapping[str, str], requests: Mapping[str, int]) -> None:
         self.sample = sample
@@ -130,7 +130,6 @@ class Kind:
         self.chain: list[Shape] = []
         """Relaxations made so far, the original first."""
         self.owned: Owned
-        self.gpus = gpu_count(requests)
 
 
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "habana.ai/gaudi", "aws.amazon.com/neuron")

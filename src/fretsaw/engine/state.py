@@ -166,10 +166,6 @@ class ClusterState:
         names = self._nodes_of.get(provider_id, ()) if provider_id else ()
         return tuple(self.objects["Node"][name] for name in names)
 
-    def machine_of(self, node: str) -> Machine | None:
-        """The machine of a node."""
-        return self.machines.get(self._name_of_node(node))
-
     def leaving(self, machine: Machine) -> bool:
         """Whether a machine is on its way out: deleted, or marked by a running command."""
         return machine.deleting or machine.terminating or machine.name in self.marked
@@ -591,11 +587,6 @@ def _standing_of(pod: Pod) -> tuple[object, ...]:
         status.allocated_resources,
         tuple(c.allocated_resources for c in status.container_statuses if c.allocated_resources),
     )
-
-
-def _protection(node: Node) -> tuple[dict[str, str], bool]:
-    """What of a node decides whether it may be disrupted, and counts in its pool's budgets."""
-    return node.metadata.annotations, _is_ready(node)
 
 
 def _allows(budget: PodDisruptionBudget) -> bool:

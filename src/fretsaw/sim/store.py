@@ -22,7 +22,6 @@ from fretsaw.sim.loop import Loop
 Watcher = Callable[[Any, Any], None]
 """Called with (the object before, the object now); None where there was or is none."""
 AnyObject = TypeVar("AnyObject", bound=Object)
-SPECLESS = frozenset({"PriorityClass", "RuntimeClass", "StorageClass", "Namespace", "PodTemplate"})
 DEFAULT_GRACE_S = 30
 
 

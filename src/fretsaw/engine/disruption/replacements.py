@@ -14,15 +14,10 @@ import msgspec
 from fretsaw.engine.finish import Node
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.template import min_values_unmet
-from fretsaw.engine.universe import CAPACITY_TYPE, Bits, Universe
+from fretsaw.engine.universe import CAPACITY_TYPE
 
 SPOT = "spot"
 ON_DEMAND = "on-demand"
-
-
-def worst_price(universe: Universe, t: int, cells: Bits) -> int | None:
-    """The most that a launch of type `t` in `cells` may cost; None where it is not on sale there."""
-    return universe.worst_prices(cells).get(t)
 
 
 def names(node: Node) -> tuple[str, ...]:

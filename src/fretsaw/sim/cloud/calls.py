@@ -55,7 +55,6 @@ class Calls:
 
     def limit(self, throttle: Throttle | None) -> None:
         """From now on this bucket counts, full at first; None: calls are never refused."""
-        self._throttle = throttle
         self._bucket = Bucket(throttle, self._world.loop.now) if throttle is not None else None
 
     def ask(self, claim: NodeClaim, kind: Hashable) -> None:

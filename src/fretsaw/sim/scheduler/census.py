@@ -217,10 +217,6 @@ class Census:
             self._matching[mold.number] = (len(self._group_list), found)
         return [group for group in found if group.total] if found else found
 
-    def speaks_of(self, term: Term, placed: Placed) -> bool:
-        """Whether a term speaks of a pod."""
-        return term.selector.matches(placed.pod, self._namespaces)
-
     def matches(self, selector: Selector, pod: Pod) -> bool:
         """Whether a selector selects a pod, with the namespaces as they are."""
         return selector.matches(pod, self._namespaces)
