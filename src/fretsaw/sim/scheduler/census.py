@@ -23,15 +23,27 @@ Pair = tuple[str, str, str]
 """(namespace, label, value)."""
 
 
-class Counter:
+class BySlot:
+    """So many pods on each slot."""
+
+    def __init__(self, size: int) -> None:
+        self.at: Ints = np.zeros(size, np.int64)
+        self.total = 0
+
+    def add(self, slot: int, by: int) -> None:
+        """Count on a slot."""
+        self.at[slot] += by
+        self.total += by
+
+
+class Counter(BySlot):
     """Pods that all of some selectors select, by slot."""
 
     def __init__(self, selectors: tuple[Selector, ...], leaving: bool, size: int) -> None:
+        super().__init__(size)
         self.selectors = selectors
         self.leaving = leaving
         """Whether pods that are being deleted count."""
-        self.at: Ints = np.zeros(size, np.int64)
-        self.total = 0
 
     def selects(self, pod: Pod, known: Namespaces) -> bool:
         """Whether a pod is counted."""
@@ -39,26 +51,15 @@ class Counter:
             return False
         return all(selector.matches(pod, known) for selector in self.selectors)
 
-    def add(self, slot: int, by: int) -> None:
-        """Count on a slot."""
-        self.at[slot] += by
-        self.total += by
 
-
-class Carriers:
+class Carriers(BySlot):
     """Pods that carry a term, by slot."""
 
     def __init__(self, term: Term, kind: Carried, weight: int, size: int) -> None:
+        super().__init__(size)
         self.term = term
         self.kind = kind
         self.weight = weight
-        self.at: Ints = np.zeros(size, np.int64)
-        self.total = 0
-
-    def add(self, slot: int, by: int) -> None:
-        """Count on a slot."""
-        self.at[slot] += by
-        self.total += by
 
 
 class Census:

@@ -1,7 +1,7 @@
 """The nodes as columns: what each offers and what is taken, as whole numbers in numpy arrays.
 
 A node keeps its slot (an index into every column) while it exists; a slot that became free is used again. Views
-remember up to which entry of a `Changes` log they have seen, and look again only at the slots that changed since.
+follow a `Changes` log, and look again only at the slots that changed since they last did.
 """
 
 from __future__ import annotations
@@ -50,6 +50,26 @@ class Changes:
             return None
         fresh = self._slots[seen - self._first :]
         return fresh if len(fresh) < 2 else list(dict.fromkeys(fresh))
+
+
+class Follower:
+    """One reader of a log."""
+
+    __slots__ = ("_columns", "_log", "_seen")
+
+    def __init__(self, columns: Columns, log: Changes) -> None:
+        self._columns = columns
+        self._log = log
+        self._seen = -1
+
+    def news(self) -> Sequence[int]:
+        """The slots to look at again: all of them the first time, and where the log no longer knows."""
+        end = len(self._log)
+        if self._seen == end:
+            return ()
+        changed = self._log.since(self._seen)
+        self._seen = end
+        return range(self._columns.size) if changed is None else changed
 
 
 class Placed(msgspec.Struct, eq=False):
@@ -232,7 +252,7 @@ class Domains:
     def __init__(self, columns: Columns, key: str) -> None:
         self._columns = columns
         self._key = key
-        self._seen = 0
+        self._changes = Follower(columns, columns.labels)
         self._known: dict[str, int] = {}
         self.of = np.full(columns.size, -1, np.int64)
         columns.on_growth(self)
@@ -248,12 +268,7 @@ class Domains:
 
     def refresh(self) -> None:
         """Look at the nodes that changed."""
-        log = self._columns.labels
-        if self._seen == len(log):
-            return
-        changed = log.since(self._seen) if self._seen else None
-        self._seen = len(log)
-        for slot in range(self._columns.size) if changed is None else changed:
+        for slot in self._changes.news():
             row = self._columns.rows[slot]
             value = row.node.metadata.labels.get(self._key) if row is not None else None
             self.of[slot] = -1 if value is None else self._known.setdefault(value, len(self._known))

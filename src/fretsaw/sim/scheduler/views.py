@@ -13,7 +13,7 @@ import numpy as np
 from fretsaw.api.affinity import NodeSelectorRequirement, NodeSelectorTerm, Toleration
 from fretsaw.api.node import Node, Taint
 from fretsaw.engine.taints import PREFER_NO_SCHEDULE, tolerates, untolerated
-from fretsaw.sim.scheduler.columns import TOP, Columns, Ints, evenness, longer
+from fretsaw.sim.scheduler.columns import TOP, Columns, Follower, Ints, evenness, longer
 
 UNSCHEDULABLE: Final = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
 FEW: Final = 8
@@ -32,7 +32,7 @@ class TaintView:
         self._preferring = tuple(t for t in tolerations if t.effect in ("", PREFER_NO_SCHEDULE))
         self._cordons_pass = untolerated((UNSCHEDULABLE,), tolerations) is None
         self._answers: dict[tuple[tuple[Taint, ...], bool], tuple[bool, bool, int]] = {}
-        self._seen = 0
+        self._changes = Follower(columns, columns.labels)
         self.cordoned = np.zeros(columns.size, np.bool_)
         self.tainted = np.zeros(columns.size, np.bool_)
         self.passes = np.zeros(columns.size, np.bool_)
@@ -49,12 +49,7 @@ class TaintView:
 
     def refresh(self) -> None:
         """Look at the nodes that changed."""
-        log = self._columns.labels
-        if self._seen == len(log):
-            return
-        changed = log.since(self._seen) if self._seen else None
-        self._seen = len(log)
-        for slot in range(self._columns.size) if changed is None else changed:
+        for slot in self._changes.news():
             row = self._columns.rows[slot]
             cordoned, tainted, disliked = (False, False, 0) if row is None else self._of(row.node)
             self.cordoned[slot], self.tainted[slot], self.disliked[slot] = cordoned, tainted, disliked
@@ -93,7 +88,7 @@ class AffinityView:
         self._selector = tuple(selector.items())
         self._required = required
         self._preferred = preferred
-        self._seen = 0
+        self._changes = Follower(columns, columns.labels)
         self.passes = np.zeros(columns.size, np.bool_)
         self.liked = np.zeros(columns.size, np.int64)
         """Weights of the preferred terms that hold."""
@@ -105,12 +100,7 @@ class AffinityView:
 
     def refresh(self) -> None:
         """Look at the nodes that changed."""
-        log = self._columns.labels
-        if self._seen == len(log):
-            return
-        changed = log.since(self._seen) if self._seen else None
-        self._seen = len(log)
-        for slot in range(self._columns.size) if changed is None else changed:
+        for slot in self._changes.news():
             row = self._columns.rows[slot]
             self.passes[slot] = row is not None and self.admits(row.node)
             if self._preferred:
@@ -188,7 +178,7 @@ class FitView:
         self._amounts = np.array([amount for _, amount in self._asked])[:, None]
         self._scored = scored
         self._balanced = balanced if any(balanced) else None
-        self._seen = -1
+        self._changes = Follower(columns, columns.usage)
         self.passes = np.zeros(columns.size, np.bool_)
         self.score = np.zeros(columns.size, np.int64)
         columns.on_growth(self)
@@ -199,16 +189,12 @@ class FitView:
 
     def refresh(self) -> None:
         """Look at the nodes that changed: one by one while they are few, which is faster than starting numpy."""
-        log = self._columns.usage
-        if self._seen == len(log):
-            return
-        changed = log.since(self._seen) if self._seen >= 0 else None
-        self._seen = len(log)
-        if changed is not None and len(changed) <= FEW:
+        changed = self._changes.news()
+        if len(changed) <= FEW:
             for slot in changed:
                 self._at(slot)
         else:
-            self._among(np.arange(self._columns.size) if changed is None else np.array(changed))
+            self._among(np.array(changed))
 
     def _at(self, slot: int) -> None:
         columns = self._columns
