@@ -21,7 +21,7 @@ SPREAD, NEAR, FAR = "spread", "near", "far"
 
 def namespace_of(pod: Pod) -> str:
     """The pod's namespace."""
-    return pod.metadata.namespace or "default"
+    return pod.metadata.home
 
 
 @dataclass

@@ -74,7 +74,7 @@ def _expand(manifests: Manifests) -> Expanded:
 
 
 def _key(obj: Object) -> tuple[str, str]:
-    return obj.metadata.namespace or "default", obj.metadata.name
+    return obj.metadata.home, obj.metadata.name
 
 
 def _in_namespace(metadata: ObjectMeta) -> ObjectMeta:
@@ -213,7 +213,7 @@ def _pod(obj: Any, kind: str, template: PodTemplateSpec, number: int, *, indexed
         spec = _with_claims(spec, obj.spec.volume_claim_templates, name)
     metadata = ObjectMeta(
         name,
-        obj.metadata.namespace or "default",
+        obj.metadata.home,
         template.metadata.labels,
         annotations,
         # Zero-filled, so that ties by uid go by number.
@@ -239,6 +239,6 @@ def _claims_of(obj: StatefulSet) -> Iterator[PersistentVolumeClaim]:
             metadata = replace(
                 template.metadata,
                 name=f"{template.name}-{obj.name}-{number}",
-                namespace=obj.metadata.namespace or "default",
+                namespace=obj.metadata.home,
             )
             yield PersistentVolumeClaim(metadata, template.spec, PersistentVolumeClaimStatus("Pending"))

@@ -49,6 +49,16 @@ class ObjectMeta(Value, frozen=True):
         """The owner that manages this object, if any."""
         return next((owner for owner in self.owner_references if owner.controller), None)
 
+    @property
+    def home(self) -> str:
+        """The namespace that an object of a kind with namespaces is in: `default` where it names none."""
+        return self.namespace or "default"
+
+    @property
+    def key(self) -> str:
+        """`namespace/name` of an object of a kind with namespaces."""
+        return f"{self.namespace or 'default'}/{self.name}"
+
 
 class Object(Value, frozen=True):
     """Base of every kind: it has metadata."""
@@ -125,3 +135,13 @@ class TypedReference(Value, frozen=True):
 
 IntOrText = int | str
 """Kubernetes' IntOrString, such as a budget of `1` or `10%`."""
+
+
+def scaled(value: IntOrText, whole: int, *, up: bool) -> int:
+    """What a number or a percentage of `whole` comes to. up: a part of one counts as one, else as none."""
+    if isinstance(value, int):
+        return value
+    if not value.endswith("%"):
+        return int(value)
+    hundredths = int(value.removesuffix("%")) * whole
+    return -(-hundredths // 100) if up else hundredths // 100

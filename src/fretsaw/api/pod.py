@@ -301,7 +301,7 @@ class Pod(Object, frozen=True):
     @property
     def key(self) -> str:
         """`namespace/name`."""
-        return f"{self.metadata.namespace or 'default'}/{self.metadata.name}"
+        return self.metadata.key
 
     @property
     def is_terminal(self) -> bool:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from fretsaw.api.affinity import Toleration
-from fretsaw.api.meta import Condition, IntOrText, LabelSelector, Object, Value
+from fretsaw.api.meta import Condition, IntOrText, LabelSelector, Object, ObjectMeta, Value
 from fretsaw.api.resources import Quantities
 
 
@@ -36,6 +36,11 @@ class PodDisruptionBudget(Object, frozen=True):
 
     spec: PodDisruptionBudgetSpec = PodDisruptionBudgetSpec()
     status: PodDisruptionBudgetStatus = PodDisruptionBudgetStatus()
+
+    def selects(self, pod: ObjectMeta) -> bool:
+        """Whether it is about a pod. An empty selector selects every pod of the namespace, an absent one none."""
+        selector = self.spec.selector
+        return selector is not None and self.metadata.home == pod.home and selector.matches(pod.labels)
 
 
 class PriorityClass(Object, frozen=True):

@@ -37,7 +37,7 @@ def _virtual(buffer: CapacityBuffer, cluster: Cluster) -> list[Pod]:
         node_name="",
         priority=PRIORITY,
     )
-    name, namespace = buffer.metadata.name, buffer.metadata.namespace or "default"
+    name, namespace = buffer.metadata.name, buffer.metadata.home
     return [
         Pod(
             metadata=ObjectMeta(
@@ -54,11 +54,11 @@ def _virtual(buffer: CapacityBuffer, cluster: Cluster) -> list[Pod]:
 
 def _resolve(buffer: CapacityBuffer, cluster: Cluster) -> tuple[PodTemplateSpec, int] | None:
     """(the pods' template, how many replicas its workload has), None where the reference leads nowhere."""
-    namespace = buffer.metadata.namespace or "default"
+    namespace = buffer.metadata.home
     template, scalable = buffer.spec.pod_template_ref, buffer.spec.scalable_ref
     if template is not None:
         for t in cluster.pod_templates:
-            if t.metadata.name == template.name and (t.metadata.namespace or "default") == namespace:
+            if t.metadata.name == template.name and t.metadata.home == namespace:
                 return t.template, 0
         return None
     kinds: dict[str, tuple[Deployment | StatefulSet | ReplicaSet, ...]] = {
@@ -69,7 +69,7 @@ def _resolve(buffer: CapacityBuffer, cluster: Cluster) -> tuple[PodTemplateSpec,
     if scalable is None or scalable.api_group not in ("", "apps"):
         return None
     for workload in kinds.get(scalable.kind, ()):
-        if workload.metadata.name == scalable.name and (workload.metadata.namespace or "default") == namespace:
+        if workload.metadata.name == scalable.name and workload.metadata.home == namespace:
             replicas = workload.spec.replicas
             return workload.spec.template, 1 if replicas is None else replicas
     return None

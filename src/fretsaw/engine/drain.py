@@ -207,7 +207,7 @@ def _volumes_that_stay(sight: Sight) -> Iterator[str]:
         for volume in pod.spec.volumes:
             claim = volume.persistent_volume_claim
             name = claim.claim_name if claim is not None else f"{pod.metadata.name}-{volume.name}"
-            key = f"{pod.metadata.namespace or 'default'}/{name}"
+            key = f"{pod.metadata.home}/{name}"
             if (claim is not None or volume.ephemeral is not None) and (
                 found := sight.state.get("PersistentVolumeClaim", key)
             ) is not None:

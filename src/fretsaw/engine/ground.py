@@ -109,7 +109,7 @@ class Ground:
         if own_claims or (status and _is_resized(pod)):
             extra = (pod.metadata.name if own_claims else "", pod.status if status else None)
             return Likeness(_identity(pod, extra), pod_requests(pod.spec, pod.status), looks_at_others(pod.spec))
-        memory, namespace = self.memory.kinds, pod.metadata.namespace or "default"
+        memory, namespace = self.memory.kinds, pod.metadata.home
         known = memory.get((id(pod.spec), namespace))
         if known is None:
             found = Likeness(_identity(pod, ("", None)), pod_requests(pod.spec), looks_at_others(pod.spec))
@@ -150,7 +150,7 @@ class Ground:
         node = ExistingNode(state.name, state.hostname, bit, own, state.taints, free)
         node.limits = dict(state.volume_limits)
         for pod in pods:
-            namespace = pod.metadata.namespace or "default"
+            namespace = pod.metadata.home
             node.hold(host_ports(pod.spec), self.storage.attachments(pod.metadata.name, namespace, pod.spec))
         return node
 
@@ -209,7 +209,7 @@ _ENCODER = msgspec.json.Encoder()
 
 def _identity(pod: Pod, extra: tuple[str, object]) -> bytes:
     spec = msgspec.structs.replace(pod.spec, node_name="") if pod.spec.node_name else pod.spec
-    return _ENCODER.encode((pod.metadata.namespace or "default", spec, extra))
+    return _ENCODER.encode((pod.metadata.home, spec, extra))
 
 
 def _is_resized(pod: Pod) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from fretsaw.api.meta import IntOrText
+from fretsaw.api.meta import scaled
 from fretsaw.api.pod import Pod
 from fretsaw.api.policy import PodDisruptionBudget
 from fretsaw.api.resources import duration_ns
@@ -88,14 +88,14 @@ class Limits:
         self._by_namespace: dict[str, list[PodDisruptionBudget]] = defaultdict(list)
         for budget in budgets:
             if budget.spec.selector is not None:
-                self._by_namespace[budget.metadata.namespace or "default"].append(budget)
+                self._by_namespace[budget.metadata.home].append(budget)
         self._pods = pods
         self._scale = scale
         self._allowed: dict[str, int] = {}
 
     def matching(self, pod: Pod) -> list[PodDisruptionBudget]:
         """The budgets whose selector matches the pod."""
-        found = self._by_namespace.get(pod.metadata.namespace or "default", ())
+        found = self._by_namespace.get(pod.metadata.home, ())
         labels = pod.metadata.labels
         return [b for b in found if b.spec.selector is not None and b.spec.selector.matches(labels)]
 
@@ -117,15 +117,15 @@ class Limits:
             return ()
         matching = self.matching(pod)
         if len(matching) > 1:
-            return tuple(_key(b) for b in matching)
-        return tuple(_key(b) for b in matching if not _lets_unready_go(b, pod) and blocks(b))
+            return tuple(b.metadata.key for b in matching)
+        return tuple(b.metadata.key for b in matching if not _lets_unready_go(b, pod) and blocks(b))
 
     def allowed(self, budget: PodDisruptionBudget) -> int:
         """How many pods may go now: what the status says, else what the spec and the pods say."""
         known = budget.status.disruptions_allowed
         if known is not None:
             return known
-        key = _key(budget)
+        key = budget.metadata.key
         if key not in self._allowed:
             self._allowed[key] = disruptions_allowed(budget, self._pods, self._scale)
         return self._allowed[key]
@@ -142,16 +142,8 @@ def disruptions_allowed(budget: PodDisruptionBudget, pods: Iterable[Pod], scale:
     Percentages, rounded up, and `maxUnavailable` count from what the pods' controllers want; pods without a controller
     then allow nothing. Source: kubernetes.io, Specifying a Disruption Budget (Arbitrary workloads).
     """
-    namespace, spec = budget.metadata.namespace or "default", budget.spec
-    if spec.selector is None:
-        return 0
-    matching = [
-        p
-        for p in pods
-        if (p.metadata.namespace or "default") == namespace
-        and not p.is_terminal
-        and spec.selector.matches(p.metadata.labels)
-    ]
+    spec = budget.spec
+    matching = [p for p in pods if not p.is_terminal and budget.selects(p.metadata)]
     healthy = sum(1 for p in matching if is_active(p) and _is_ready(p))
     if isinstance(spec.min_available, int):
         return max(healthy - spec.min_available, 0) if matching else 0
@@ -159,9 +151,9 @@ def disruptions_allowed(budget: PodDisruptionBudget, pods: Iterable[Pod], scale:
     if not expected:
         return 0
     if spec.max_unavailable is not None:
-        return max(healthy - (expected - _part(spec.max_unavailable, expected)), 0)
+        return max(healthy - (expected - scaled(spec.max_unavailable, expected, up=True)), 0)
     if spec.min_available is not None:
-        return max(healthy - _part(spec.min_available, expected), 0)
+        return max(healthy - scaled(spec.min_available, expected, up=True), 0)
     return healthy
 
 
@@ -176,12 +168,6 @@ def _expected(pods: Iterable[Pod], scale: Scale) -> int:
     return sum(wanted.values())
 
 
-def _part(amount: IntOrText, of: int) -> int:
-    if isinstance(amount, int):
-        return amount
-    return -(-int(amount.removesuffix("%")) * of // 100)
-
-
 def _is_ready(pod: Pod) -> bool:
     return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
 
@@ -192,10 +178,6 @@ def _lets_unready_go(budget: PodDisruptionBudget, pod: Pod) -> bool:
     )
 
 
-def _key(budget: PodDisruptionBudget) -> str:
-    return f"{budget.metadata.namespace or 'default'}/{budget.metadata.name}"
-
-
 def scale_of(objects: Mapping[str, Mapping[str, object]]) -> Scale:
     """Looks up `spec.replicas` of the pods' controllers among objects by kind and key."""
 
@@ -203,7 +185,7 @@ def scale_of(objects: Mapping[str, Mapping[str, object]]) -> Scale:
         owner = pod.metadata.controller
         if owner is None:
             return None
-        found = objects.get(owner.kind, {}).get(f"{pod.metadata.namespace or 'default'}/{owner.name}")
+        found = objects.get(owner.kind, {}).get(f"{pod.metadata.home}/{owner.name}")
         spec = getattr(found, "spec", None)
         replicas = getattr(spec, "replicas", None)
         return 1 if replicas is None and hasattr(spec, "replicas") else replicas

@@ -135,7 +135,7 @@ class Prepared:
             labels = _ENCODER.encode(pod.metadata.labels) if minds else b""
             kind = found.get((one.key, labels, moves))
             if kind is None:
-                kind = Kind(pod, pod.metadata.namespace or "default", pod.metadata.labels, one.requests)
+                kind = Kind(pod, pod.metadata.home, pod.metadata.labels, one.requests)
                 kind.closed = closed if moves else 0
                 if not minds:
                     kind.chain = self.ground.chain(one.key)
@@ -193,7 +193,7 @@ class Prepared:
             return
         running = [
             Running(
-                p.metadata.namespace or "default",
+                p.metadata.home,
                 p.metadata.labels,
                 Wishes.of(p.spec, respect_preferences=False),
                 node,

@@ -41,7 +41,7 @@ def key_of(obj: Object) -> str:
     """`namespace/name`, or the name of a kind without namespaces."""
     if type(obj).__name__ in CLUSTER_WIDE:
         return obj.metadata.name
-    return f"{obj.metadata.namespace or 'default'}/{obj.metadata.name}"
+    return obj.metadata.key
 
 
 class ClusterState:

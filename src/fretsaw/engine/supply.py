@@ -77,7 +77,7 @@ def _newest_daemons(pods: Iterable[Pod]) -> tuple[Any, ...]:
     newest: dict[tuple[str, str], Pod] = {}
     for pod in pods:
         if pod.metadata.owner_references and is_daemon(pod):
-            owner = (pod.metadata.namespace or "default", pod.metadata.owner_references[0].name)
+            owner = (pod.metadata.home, pod.metadata.owner_references[0].name)
             known = newest.get(owner)
             if known is None or _age(pod) > _age(known):
                 newest[owner] = pod

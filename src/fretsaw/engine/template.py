@@ -48,11 +48,11 @@ class Daemon(msgspec.Struct, frozen=True):
 
         The API's defaults (a request for each limit) are expected to be filled in.
         """
-        namespace = daemon_set.metadata.namespace or "default"
+        namespace = daemon_set.metadata.home
         running = [
             p
             for p in pods
-            if (p.metadata.namespace or "default") == namespace
+            if p.metadata.home == namespace
             and any(o.kind == "DaemonSet" and o.name == daemon_set.metadata.name for o in p.metadata.owner_references)
         ]
         newest = max(running, key=lambda p: (p.metadata.creation_timestamp or "", p.metadata.name), default=None)

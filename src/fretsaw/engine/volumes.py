@@ -45,7 +45,7 @@ class Storage(msgspec.Struct, frozen=True):
     ) -> Storage:
         """Index the objects."""
         return cls(
-            {f"{c.metadata.namespace or 'default'}/{c.metadata.name}": c for c in claims},
+            {c.metadata.key: c for c in claims},
             {v.metadata.name: v for v in volumes},
             {c.metadata.name: c for c in classes},
         )
@@ -56,7 +56,7 @@ class Storage(msgspec.Struct, frozen=True):
             name = claim_name(pod.metadata.name, volume)
             if name is None:
                 continue
-            why = self._claim_refusal(pod.metadata.namespace or "default", name)
+            why = self._claim_refusal(pod.metadata.home, name)
             if why is not None:
                 return why, f"pod spec.volumes[{index}]"
         return None

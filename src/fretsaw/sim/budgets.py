@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from fretsaw.api.meta import Condition, IntOrText, OwnerReference
+from fretsaw.api.meta import Condition, OwnerReference, scaled
 from fretsaw.api.pod import Pod
 from fretsaw.api.policy import PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus
 from fretsaw.api.times import MINUTE, Millis, millis
@@ -56,7 +56,7 @@ class Budgets:
     def _changed(self, old: PodDisruptionBudget | None, new: PodDisruptionBudget | None) -> None:
         budget = new if new is not None else old
         assert budget is not None
-        key = f"{budget.metadata.namespace or 'default'}/{budget.metadata.name}"
+        key = budget.metadata.key
         if new is None:
             self._members.drop(key)
             return
@@ -122,18 +122,13 @@ def needed(store: Store, spec: PodDisruptionBudgetSpec, pods: Iterable[Pod]) -> 
     found = list(pods)
     if spec.max_unavailable is not None:
         expected = _scale(store, found)
-        return Need(expected, max(0, expected - amount(spec.max_unavailable, expected)))
+        return Need(expected, max(0, expected - scaled(spec.max_unavailable, expected, up=True)))
     if isinstance(spec.min_available, str):
         expected = _scale(store, found)
-        return Need(expected, amount(spec.min_available, expected))
+        return Need(expected, scaled(spec.min_available, expected, up=True))
     if spec.min_available is not None:
         return Need(len(found), spec.min_available)
     return Need(0, 0)
-
-
-def amount(value: IntOrText, whole: int) -> int:
-    """A number as it is; a percentage of `whole`, rounded up."""
-    return value if isinstance(value, int) else -(-int(value.rstrip("%")) * whole // 100)
 
 
 def _scale(store: Store, pods: Iterable[Pod]) -> int:
@@ -154,7 +149,7 @@ def _scale_of(store: Store, pod: Pod, owner: OwnerReference) -> tuple[str, int]:
     if owner.kind not in _SCALED:
         plural = _PLURALS.get(owner.kind, f"{owner.kind.lower()}s")
         raise NoScale(f"{plural} does not implement the scale subresource")
-    namespace = pod.metadata.namespace or "default"
+    namespace = pod.metadata.home
     found = _found(store, namespace, owner)
     above = found.metadata.controller if found is not None else None
     if above is not None and above.kind == "Deployment":

@@ -57,15 +57,8 @@ class Evictions:
         return ""
 
     def budgets(self, pod: Pod) -> tuple[PodDisruptionBudget, ...]:
-        """The budgets that select a pod. An empty selector selects every pod of the namespace, an absent one none."""
-        namespace = pod.metadata.namespace or "default"
-        return tuple(
-            budget
-            for budget in self._store.all(KIND).values()
-            if (budget.metadata.namespace or "default") == namespace
-            and budget.spec.selector is not None
-            and budget.spec.selector.matches(pod.metadata.labels)
-        )
+        """The budgets that select a pod."""
+        return tuple(budget for budget in self._store.all(KIND).values() if budget.selects(pod.metadata))
 
     def _take(self, pod: Pod, budget: PodDisruptionBudget) -> str:
         """Use a disruption of the budget up, where the pod needs one; or say why that cannot be."""

@@ -152,11 +152,11 @@ class Ledger:
         """The topmost owner that the store still has."""
         kind, obj = "Pod", pod
         while (owner := obj.metadata.controller) is not None:
-            above = self._store.get(owner.kind, f"{pod.metadata.namespace or 'default'}/{owner.name}")
+            above = self._store.get(owner.kind, f"{pod.metadata.home}/{owner.name}")
             if above is None:
                 break
             kind, obj = owner.kind, above
-        return f"{kind.lower()}/{pod.metadata.namespace or 'default'}/{obj.metadata.name}"
+        return f"{kind.lower()}/{pod.metadata.home}/{obj.metadata.name}"
 
     def _bound(self, life: PodLife, node: str, now: Millis) -> None:
         life.node, life.bound = node, now

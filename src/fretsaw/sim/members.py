@@ -46,7 +46,7 @@ class Members:
             found = {
                 key: pod
                 for key, pod in self._store.all("Pod").items()
-                if (pod.metadata.namespace or "default") == namespace and selector.matches(pod.metadata.labels)
+                if pod.metadata.home == namespace and selector.matches(pod.metadata.labels)
             }
             self._pods[owner] = found
             for key in found:
@@ -85,5 +85,5 @@ class Members:
             return ()
         if old is not None and old.metadata.labels == new.metadata.labels:
             return before
-        selectors = self._selectors.get(new.metadata.namespace or "default", {})
+        selectors = self._selectors.get(new.metadata.home, {})
         return tuple(owner for owner, selector in selectors.items() if selector.matches(new.metadata.labels))

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from fretsaw.api.meta import Condition, LabelSelector, ObjectMeta
+from fretsaw.api.meta import Condition, LabelSelector, ObjectMeta, scaled
 from fretsaw.api.node import Node
 from fretsaw.api.pod import Container, Pod, PodSpec, PodStatus, PodTemplateSpec
 from fretsaw.api.times import millis, rfc3339
@@ -25,7 +25,6 @@ from fretsaw.api.workload import (
     StatefulSetSpec,
 )
 from fretsaw.sim.workloads import start
-from fretsaw.sim.workloads.amounts import scaled
 from fretsaw.sim.workloads.cronjob import next_in_zone
 from fretsaw.sim.workloads.making import ALPHABET
 from fretsaw.sim.world import World

@@ -12,6 +12,7 @@ import msgspec
 
 from fretsaw.api.cron import next_change as window_change
 from fretsaw.api.cron import window_is_open
+from fretsaw.api.meta import scaled
 from fretsaw.api.nodepool import Budget, NodePool, Reason
 from fretsaw.api.times import Millis, span
 from fretsaw.engine.state import ClusterState
@@ -49,9 +50,7 @@ def allowed(pool: NodePool, nodes: int, reason: Reason, now: Millis) -> int:
 def _most(budget: Budget, nodes: int, now: Millis) -> int:
     if not is_open(budget, now):
         return UNLIMITED
-    if budget.nodes.endswith("%"):
-        return -(-nodes * int(budget.nodes[:-1]) // 100)
-    return int(budget.nodes)
+    return scaled(budget.nodes, nodes, up=True)
 
 
 def is_open(budget: Budget, now: Millis) -> bool:

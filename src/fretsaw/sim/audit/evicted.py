@@ -63,7 +63,7 @@ class Evicted:
             self._stir(new if new is not None else old)
 
     def _stir(self, obj: Object) -> None:
-        self._stirred[obj.metadata.namespace or "default"] = self._loop.now
+        self._stirred[obj.metadata.home] = self._loop.now
 
     def _fact(self, fact: Fact) -> None:
         if fact.what not in ("pod-evicted", "pod-deleted"):
@@ -97,14 +97,14 @@ class Evicted:
         if len(budgets) > 1:
             self._violated(f"pod {pod.key} is evicted, although {len(budgets)} budgets protect it")
             return
-        stirred = self._stirred[pod.metadata.namespace or "default"]
+        stirred = self._stirred[pod.metadata.home]
         for budget in budgets if self._loop.now - stirred > SEEN else ():
             if budget.spec.unhealthy_pod_eviction_policy == "AlwaysAllow" and not is_ready(pod):
                 continue
             self._check_budget(pod, budget)
 
     def _check_budget(self, pod: Pod, budget: PodDisruptionBudget) -> None:
-        pods = [p for p in self._store.all("Pod").values() if _selects(budget, p)]
+        pods = [p for p in self._store.all("Pod").values() if budget.selects(p.metadata)]
         healthy = sum(
             is_ready(p) and not p.metadata.deletion_timestamp and p.metadata.uid not in self._granted for p in pods
         )
@@ -135,18 +135,13 @@ class Evicted:
     def _top(self, pod: Pod) -> Any:
         """The controller with the pod's scale."""
         owner, found = pod.metadata.controller, None
-        namespace = pod.metadata.namespace or "default"
+        namespace = pod.metadata.home
         while owner is not None and owner.kind in SCALED:
             above = self._store.get(owner.kind, f"{namespace}/{owner.name}")
             if above is None:
                 break
             found, owner = above, above.metadata.controller
         return found
-
-
-def _selects(budget: PodDisruptionBudget, pod: Pod) -> bool:
-    same = (budget.metadata.namespace or "default") == (pod.metadata.namespace or "default")
-    return same and budget.spec.selector is not None and budget.spec.selector.matches(pod.metadata.labels)
 
 
 def _part(amount: int | str, whole: int) -> int:

@@ -37,11 +37,4 @@ def is_protected(pod: Pod, at: Millis) -> bool:
 
 def selecting(store: Store, pod: Pod) -> list[PodDisruptionBudget]:
     """The budgets that select a pod."""
-    namespace = pod.metadata.namespace or "default"
-    return [
-        budget
-        for budget in store.all("PodDisruptionBudget").values()
-        if (budget.metadata.namespace or "default") == namespace
-        and budget.spec.selector is not None
-        and budget.spec.selector.matches(pod.metadata.labels)
-    ]
+    return [budget for budget in store.all("PodDisruptionBudget").values() if budget.selects(pod.metadata)]

@@ -74,7 +74,7 @@ class Autoscalers:
     def _changed(self, old: HorizontalPodAutoscaler | None, new: HorizontalPodAutoscaler | None) -> None:
         obj = new if new is not None else old
         assert obj is not None
-        key = f"{obj.metadata.namespace or 'default'}/{obj.metadata.name}"
+        key = obj.metadata.key
         known = self._scalers.get(key)
         if new is None:
             if known is not None:

@@ -185,7 +185,7 @@ class Whole:
 
 def sources(obj: api.HorizontalPodAutoscaler, metrics: Metrics, tolerance: Tolerance) -> tuple[Source, ...]:
     """The metrics of an autoscaler, in the order of its spec."""
-    namespace = obj.metadata.namespace or "default"
+    namespace = obj.metadata.home
     return tuple(_source(spec, namespace, metrics, tolerance) for spec in _specs(obj.spec))
 
 

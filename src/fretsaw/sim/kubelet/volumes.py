@@ -71,7 +71,7 @@ class Attachments:
         store = self._world.store
         claims = store.all("PersistentVolumeClaim")
         storage = Storage(claims, store.all("PersistentVolume"), store.all("StorageClass"))
-        namespace = pod.metadata.namespace or "default"
+        namespace = pod.metadata.home
         found = storage.attachments(pod.metadata.name, namespace, pod.spec)
         return [VolumeUse(claims[claim].spec.volume_name or claim, driver) for driver, claim in found]
 

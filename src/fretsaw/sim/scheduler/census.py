@@ -95,7 +95,7 @@ class Census:
     def add(self, placed: Placed) -> None:
         """A pod is on a node now."""
         pod, mold = placed.pod, placed.mold
-        key, namespace = pod.key, pod.metadata.namespace or "default"
+        key, namespace = pod.key, pod.metadata.home
         self.placed[key] = placed
         self.priorities[mold.priority] += 1
         placed.counters = list(self._unpaired)
@@ -116,7 +116,7 @@ class Census:
     def remove(self, placed: Placed) -> None:
         """A pod is on its node no longer."""
         pod = placed.pod
-        key, namespace = pod.key, pod.metadata.namespace or "default"
+        key, namespace = pod.key, pod.metadata.home
         del self.placed[key]
         self.priorities[placed.mold.priority] -= 1
         for label, value in pod.metadata.labels.items():

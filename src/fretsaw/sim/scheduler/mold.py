@@ -224,7 +224,7 @@ def make(number: int, pod: Pod, defaults: LabelSelector | None) -> Mold:
 
 def claim_keys(pod: Pod) -> tuple[str, ...]:
     """Keys of the claims that a pod mounts; an ephemeral volume's claim is called `<pod>-<volume>`."""
-    namespace = pod.metadata.namespace or "default"
+    namespace = pod.metadata.home
     names = [
         volume.persistent_volume_claim.claim_name
         if volume.persistent_volume_claim
@@ -243,7 +243,7 @@ def _spreads(pod: Pod, *, hard: bool) -> Iterator[Spread]:
 
 def _spread(pod: Pod, constraint: TopologySpreadConstraint) -> Spread:
     selector = with_keys(constraint.label_selector, pod.metadata.labels, constraint.match_label_keys)
-    own = Selector((pod.metadata.namespace or "default",), None, selector)
+    own = Selector((pod.metadata.home,), None, selector)
     return Spread(
         topology_key=constraint.topology_key,
         max_skew=constraint.max_skew,
@@ -257,7 +257,7 @@ def _spread(pod: Pod, constraint: TopologySpreadConstraint) -> Spread:
 
 def _defaults(pod: Pod, selector: LabelSelector) -> Iterator[Spread]:
     """Source: kubernetes.io, Pod Topology Spread Constraints, "Internal default constraints"."""
-    own = Selector((pod.metadata.namespace or "default",), None, selector)
+    own = Selector((pod.metadata.home,), None, selector)
     for key, skew in (("kubernetes.io/hostname", 3), ("topology.kubernetes.io/zone", 5)):
         yield Spread(key, skew, own, self_match=int(own.selects(pod.metadata.labels)))
 
@@ -286,7 +286,7 @@ def term_of(pod: Pod, term: PodAffinityTerm) -> Term:
         selector = msgspec.structs.replace(selector, match_expressions=(*selector.match_expressions, *extra))
     namespaces = term.namespaces
     if not namespaces and term.namespace_selector is None:
-        namespaces = (pod.metadata.namespace or "default",)
+        namespaces = (pod.metadata.home,)
     return Term(term.topology_key, Selector(namespaces, term.namespace_selector, selector))
 
 

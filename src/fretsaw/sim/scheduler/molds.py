@@ -37,7 +37,7 @@ class Molds:
         if labels.keys() & (PER_REPLICA - self._asked):
             labels = {key: value for key, value in labels.items() if key not in PER_REPLICA or key in self._asked}
         own = pod.metadata.name if any(v.ephemeral for v in pod.spec.volumes) else ""
-        namespace = pod.metadata.namespace or "default"
+        namespace = pod.metadata.home
         key = (namespace, tuple(labels.items()), spec, defaults and msgspec.msgpack.encode(defaults), own)
         found = self._molds.get(key)
         if found is None:
@@ -72,10 +72,10 @@ class Molds:
             return None
         labels: dict[str, str] = {}
         expressions: tuple[SelectorExpression, ...] = ()
-        namespace = pod.metadata.namespace or "default"
+        namespace = pod.metadata.home
         for service in self._store.all("Service").values():
             selector = service.spec.selector
-            here = (service.metadata.namespace or "default") == namespace
+            here = service.metadata.home == namespace
             if here and selector and selector.items() <= pod.metadata.labels.items():
                 labels |= selector
         owner = pod.metadata.controller

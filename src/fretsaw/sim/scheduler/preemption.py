@@ -93,12 +93,9 @@ class Preemption:
         allowed = [budget.status.disruptions_allowed or 0 for budget in self._budgets]
         found = []
         for placed in pods:
-            metadata = placed.pod.metadata
             over = False
             for index, budget in enumerate(self._budgets):
-                selector = budget.spec.selector
-                same = (budget.metadata.namespace or "default") == (metadata.namespace or "default")
-                if same and selector is not None and selector.matches(metadata.labels):
+                if budget.selects(placed.pod.metadata):
                     allowed[index] -= 1
                     over |= allowed[index] < 0
             if over:

@@ -87,7 +87,7 @@ class Scheduler:
 
     def _claim(self, old: Any, new: Any) -> None:
         metadata = (new if new is not None else old).metadata
-        self._snapshot.claims(f"{metadata.namespace or 'default'}/{metadata.name}")
+        self._snapshot.claims(metadata.key)
 
     def _node(self, old: Any, new: Any) -> None:
         if new is None:

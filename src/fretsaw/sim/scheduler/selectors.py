@@ -36,7 +36,7 @@ class Selector(msgspec.Struct, frozen=True):
 
     def matches(self, pod: Pod, known: Namespaces) -> bool:
         """Whether it selects this pod."""
-        return self.selects(pod.metadata.labels) and self.reaches(pod.metadata.namespace or "default", known)
+        return self.selects(pod.metadata.labels) and self.reaches(pod.metadata.home, known)
 
     def pair(self) -> tuple[str, str] | None:
         """A label and value that every selected pod has; None where there is no such label."""

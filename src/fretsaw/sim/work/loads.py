@@ -113,7 +113,7 @@ class Loads:
         if workload not in self._curves:
             self._curves[workload] = LoadCurve(entry.serves.load, self._start, self._folder)
             if entry.serves.external:
-                namespace = pod.metadata.namespace or "default"
+                namespace = pod.metadata.home
                 self._services[namespace].append((entry.serves.external, workload))
         if new is not None and not new.is_terminal and not new.metadata.deletion_timestamp and is_ready(new):
             self._ready[workload].add(pod.metadata.uid)

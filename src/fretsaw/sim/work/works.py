@@ -75,7 +75,7 @@ class ScenarioWorks:
     def line(self, pod: Pod) -> tuple[str, ...]:
         """The pod's owners as kind/namespace/name in lower case, the nearest first; the pod itself without any."""
         owner = pod.metadata.controller
-        namespace = pod.metadata.namespace or "default"
+        namespace = pod.metadata.home
         if owner is None:
             return (f"pod/{namespace}/{pod.metadata.name}",)
         identity = owner.uid or f"{owner.kind}/{namespace}/{owner.name}"

@@ -29,7 +29,7 @@ def with_claims(spec: PodSpec, found: StatefulSet, pod: str) -> PodSpec:
 
 def make_claims(store: Store, found: StatefulSet, pod: str) -> None:
     """Make those claims of a pod that are not there."""
-    namespace = found.metadata.namespace or "default"
+    namespace = found.metadata.home
     owners = (
         (owner_reference(found),)
         if found.spec.persistent_volume_claim_retention_policy.when_deleted == "Delete"
@@ -63,7 +63,7 @@ def _owners(found: StatefulSet, pod: Pod, *, condemned: bool) -> tuple[OwnerRefe
 
 
 def _claims(store: Store, found: StatefulSet, pod: str) -> Iterator[PersistentVolumeClaim]:
-    namespace = found.metadata.namespace or "default"
+    namespace = found.metadata.home
     for template in found.spec.volume_claim_templates:
         claim = store.get("PersistentVolumeClaim", f"{namespace}/{template.name}-{pod}")
         if claim is not None:

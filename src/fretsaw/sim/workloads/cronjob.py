@@ -87,7 +87,7 @@ class CronJobs:
         return self._started(found, status, name, due)
 
     def _started(self, found: CronJob, status: CronJobStatus, name: str, due: Millis) -> CronJobStatus:
-        key = f"{found.metadata.namespace or 'default'}/{name}"
+        key = f"{found.metadata.home}/{name}"
         if self._store.get("Job", key) is None:
             job = self._store.put(_job(found, name, due))
             status = replace(status, active=(*status.active, _reference(job)))
@@ -194,7 +194,7 @@ def _job(found: CronJob, name: str, due: Millis) -> Job:
     template = found.spec.job_template
     metadata = ObjectMeta(
         name,
-        found.metadata.namespace or "default",
+        found.metadata.home,
         template.metadata.labels,
         template.metadata.annotations | {SCHEDULED: _stamp(found, due)},
         owner_references=(owner_reference(found),),

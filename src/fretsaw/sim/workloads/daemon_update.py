@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from fretsaw.api.meta import scaled
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis
 from fretsaw.api.workload import DaemonSet
 from fretsaw.sim.conditions import is_ready
-from fretsaw.sim.workloads.amounts import scaled
 from fretsaw.sim.workloads.pods import is_available
 from fretsaw.sim.workloads.statefulset import revision_of
 

@@ -126,7 +126,7 @@ class Deployments:
     def _resize(self, deployment: Deployment, sizes: Mapping[str, int], *, even: bool = False) -> None:
         """Write new sizes. even: also where a size stays, so that the annotations say what it was made for."""
         for name, size in sizes.items():
-            key = f"{deployment.metadata.namespace or 'default'}/{name}"
+            key = f"{deployment.metadata.home}/{name}"
             one: ReplicaSet = self._store.get("ReplicaSet", key)
             annotations = one.metadata.annotations | _goals(deployment)
             if wanted(one) == size and not (even and annotations != one.metadata.annotations):
@@ -160,7 +160,7 @@ class Deployments:
         return new
 
     def _make(self, deployment: Deployment, old: Sequence[ReplicaSet]) -> ReplicaSet:
-        template, namespace = deployment.spec.template, deployment.metadata.namespace or "default"
+        template, namespace = deployment.spec.template, deployment.metadata.home
         collisions = 0
         while self._store.get("ReplicaSet", f"{namespace}/{deployment.name}-{template_hash(template, collisions)}"):
             collisions += 1

@@ -47,7 +47,7 @@ def judge(spec: JobSpec, pod: Pod) -> Judgement:
 
 def _matched(rule: PodFailureRule, pod: Pod) -> str | None:
     """What of the pod a rule is about, None where it is not about this pod."""
-    where = f"{pod.metadata.namespace or 'default'}/{pod.name}"
+    where = f"{pod.metadata.home}/{pod.name}"
     if rule.on_exit_codes is not None:
         statuses = (*pod.status.container_statuses, *pod.status.init_container_statuses)
         hit = next((s for s in statuses if _exit_matches(rule.on_exit_codes, s)), None)

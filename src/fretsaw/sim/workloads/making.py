@@ -89,7 +89,7 @@ class Workshop:
         if why := self.admission.refused(spec):
             return why
         made = Mold(
-            owner.metadata.namespace or "default",
+            owner.metadata.home,
             {**template.metadata.labels, **(labels or {})},
             template.metadata.annotations,
             self.admission.spec(spec),

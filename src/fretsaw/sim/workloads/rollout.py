@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from fretsaw.api.meta import scaled
 from fretsaw.api.workload import Deployment, ReplicaSet
-from fretsaw.sim.workloads.amounts import scaled
 from fretsaw.sim.workloads.replicaset import wanted
 
 DESIRED: Final = "deployment.kubernetes.io/desired-replicas"
