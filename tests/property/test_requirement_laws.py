@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fretsaw.api.labels import HOSTNAME
 from fretsaw.engine.requirement import MAX_INT, Requirement
-from fretsaw.engine.requirements import HOSTNAME, Conflict, Requirements
+from fretsaw.engine.requirements import Conflict, Requirements
 from support import plain_requirements as plain
 
 VALUES = (

@@ -23,9 +23,10 @@ from fretsaw.api.workload import (
     RollingUpdate,
     UpdateStrategy,
 )
+from fretsaw.engine.disruption.costs import DELETION_COST
 from fretsaw.sim.conditions import is_ready
 from fretsaw.sim.workloads import indexes, start
-from fretsaw.sim.workloads.ranking import DELETION_COST, replicas_to_delete
+from fretsaw.sim.workloads.ranking import replicas_to_delete
 from fretsaw.sim.workloads.rollout import fenceposts
 from fretsaw.sim.world import World
 

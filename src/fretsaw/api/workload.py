@@ -326,6 +326,12 @@ class CronJob(Object, frozen=True):
     status: CronJobStatus = CronJobStatus()
 
 
+def wanted_replicas(scalable: Deployment | ReplicaSet | ReplicationController | StatefulSet) -> int:
+    """How many pods it shall have; 1 where it does not say."""
+    replicas = scalable.spec.replicas
+    return 1 if replicas is None else replicas
+
+
 class PodTemplate(Object, frozen=True):
     """A pod to be made elsewhere, such as by a CapacityBuffer."""
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from fretsaw.api.labels import HOSTNAME
 from fretsaw.engine.covering import FreeBin, Problem, lower_bound
 from fretsaw.engine.firstfit import FirstFit
 from fretsaw.engine.groups import ANTI_AFFINITY, SPREAD
@@ -20,7 +21,7 @@ from fretsaw.engine.lots import Covering, Lot, accepts, covering, reservation_ro
 from fretsaw.engine.places import ExistingNode
 from fretsaw.engine.plan import Bound
 from fretsaw.engine.prepare import Prepared
-from fretsaw.engine.requirements import HOSTNAME, Requirements
+from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.shape import Kind
 from fretsaw.engine.taints import TOLERATE_PREFERENCES, untolerated
 from fretsaw.engine.universe import NANO, bits

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fretsaw.api.labels import CAPACITY_TYPE
 from fretsaw.api.resources import render
 from fretsaw.engine.finish import Node
 from fretsaw.engine.firstfit import FirstFit
@@ -16,7 +17,7 @@ from fretsaw.engine.requests import add
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.shape import Shape
 from fretsaw.engine.template import Template
-from fretsaw.engine.universe import CAPACITY_TYPE, NANO, Bits, bits
+from fretsaw.engine.universe import NANO, Bits, bits
 from fretsaw.engine.why import NO_MISS, last_shape, miss
 
 SPOT = "spot"

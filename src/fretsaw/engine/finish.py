@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from fretsaw.api.labels import CAPACITY_TYPE
 from fretsaw.engine.places import OpenNode
 from fretsaw.engine.plan import Candidate, Launch
 from fretsaw.engine.requests import add
@@ -17,7 +18,7 @@ from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.settings import Settings
 from fretsaw.engine.shape import gpu_count
 from fretsaw.engine.template import min_values_unmet
-from fretsaw.engine.universe import CAPACITY_TYPE, RESERVATION_ID, RESERVED, Bits, Universe, bits
+from fretsaw.engine.universe import RESERVATION_ID, RESERVED, Bits, Universe, bits
 
 LISTED = 60
 """Instance types that a Launch lists."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from fretsaw.api.labels import HOSTNAME
 from fretsaw.api.pod import Pod
 from fretsaw.engine.cluster import Cluster
 from fretsaw.engine.guards import is_guard, looks_at_others
@@ -22,7 +23,7 @@ from fretsaw.engine.places import ExistingNode
 from fretsaw.engine.ports import host_ports
 from fretsaw.engine.requests import Amounts, add, pod_requests, total
 from fretsaw.engine.requirement import Requirement
-from fretsaw.engine.requirements import HOSTNAME, Requirements
+from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.settings import Settings
 from fretsaw.engine.shape import Mold, MoldKey, Shape
 from fretsaw.engine.supply import Supply

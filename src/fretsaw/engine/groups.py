@@ -17,10 +17,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from fretsaw.api.affinity import Toleration
+from fretsaw.api.labels import HOSTNAME
 from fretsaw.api.meta import LabelSelector
 from fretsaw.api.node import Taint
 from fretsaw.engine.requirement import Requirement
-from fretsaw.engine.requirements import EMPTY, HOSTNAME, Requirements
+from fretsaw.engine.requirements import EMPTY, Requirements
 from fretsaw.engine.taints import untolerated
 
 SPREAD, AFFINITY, ANTI_AFFINITY = "topology spread", "pod affinity", "pod anti-affinity"

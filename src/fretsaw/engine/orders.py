@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 
-from fretsaw.api.labels import CAPACITY_TYPE, INSTANCE_TYPE, NODEPOOL, RESTRICTED_KEYS, WELL_KNOWN
+from fretsaw.api.labels import CAPACITY_TYPE, HOSTNAME, INSTANCE_TYPE, NODEPOOL, RESTRICTED_KEYS, WELL_KNOWN
 from fretsaw.api.meta import ObjectMeta, OwnerReference
 from fretsaw.api.nodeclaim import NodeClaim, NodeClaimResources, NodeClaimSpec
 from fretsaw.api.nodepool import NodePool
@@ -20,15 +20,15 @@ from fretsaw.engine.finish import Node
 from fretsaw.engine.pool_hash import HASH, HASH_VERSION, VERSION, pool_hash
 from fretsaw.engine.requests import Amounts
 from fretsaw.engine.requirement import Requirement
-from fretsaw.engine.requirements import HOSTNAME, Requirements
+from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.template import requirements_of
 
 MIN_VALUES_RELAXED = "karpenter.sh/nodeclaim-min-values-relaxed"
 PRICE_OVERLAY = "karpenter.sh/price-overlay-applied"
 OVERLAID = "nodeoverlay"
 """The price source of an offering whose price an overlay has set."""
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-"""What Kubernetes makes generated names of: no vowels, so no words."""
+NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+"""What Kubernetes makes generated names of: no vowels, so no words; none that look like another."""
 _SUFFIX = 5
 
 
@@ -39,8 +39,8 @@ def fresh_name(pool: str, occasion: str, taken: Collection[str]) -> str:
         number = int.from_bytes(hashlib.sha256(f"{pool}/{occasion}/{attempt}".encode()).digest()[:8], "big")
         letters = []
         for _ in range(_SUFFIX):
-            number, at = divmod(number, len(_LETTERS))
-            letters.append(_LETTERS[at])
+            number, at = divmod(number, len(NAME_LETTERS))
+            letters.append(NAME_LETTERS[at])
         name = f"{pool}-{''.join(letters)}"
         if name not in taken:
             return name

@@ -12,10 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from fretsaw.api.labels import normalize
+from fretsaw.api.labels import HOSTNAME, normalize
 from fretsaw.engine.requirement import Requirement
-
-HOSTNAME = "kubernetes.io/hostname"
 
 
 class Conflict(msgspec.Struct, frozen=True):

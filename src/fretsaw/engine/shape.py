@@ -12,10 +12,11 @@ from collections.abc import Mapping
 import msgspec
 
 from fretsaw.api.affinity import Toleration
+from fretsaw.api.labels import HOSTNAME
 from fretsaw.api.pod import Pod
 from fretsaw.engine.groups import Group
 from fretsaw.engine.ports import HostPort
-from fretsaw.engine.requirements import HOSTNAME, Requirements
+from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.topology import Owned
 from fretsaw.engine.universe import Bits
 from fretsaw.engine.wishes import Wishes

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fretsaw.api.labels import HOSTNAME
 from fretsaw.api.node import Taint
 from fretsaw.engine.groups import ANTI_AFFINITY, NODES, OPEN, Group
 from fretsaw.engine.requirement import Requirement
-from fretsaw.engine.requirements import HOSTNAME, Requirements
+from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.shape import Shape
 from fretsaw.engine.topology import Topology
 from fretsaw.engine.universe import Bits

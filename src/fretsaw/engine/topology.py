@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from fretsaw.api.affinity import PodAffinityTerm, Toleration, TopologySpreadConstraint
-from fretsaw.api.labels import normalize
+from fretsaw.api.labels import HOSTNAME, normalize
 from fretsaw.api.meta import LabelSelector, SelectorExpression
 from fretsaw.api.node import Taint
 from fretsaw.api.policy import Namespace
 from fretsaw.engine.groups import AFFINITY, ANTI_AFFINITY, EVERY_NODE, SPREAD, Group, GroupKey, NodeFilter
-from fretsaw.engine.requirements import HOSTNAME, Requirements
+from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.taints import untolerated
 from fretsaw.engine.wishes import Wishes
 

@@ -20,14 +20,11 @@ from itertools import islice
 import msgspec
 
 from fretsaw.api.catalog import Catalog
-from fretsaw.api.labels import AWS_TYPE_LABELS, WELL_KNOWN, normalize
+from fretsaw.api.labels import AWS_TYPE_LABELS, CAPACITY_TYPE, INSTANCE_TYPE, WELL_KNOWN, ZONE, normalize
 from fretsaw.api.resources import units
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.requirements import Requirements
 
-ZONE = "topology.kubernetes.io/zone"
-CAPACITY_TYPE = "karpenter.sh/capacity-type"
-INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 RESERVATION_ID = "karpenter.k8s.aws/capacity-reservation-id"
 RESERVED = "reserved"
 LAUNCH_ORDER = (RESERVED, "spot", "on-demand")

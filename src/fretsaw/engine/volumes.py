@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from fretsaw.api.labels import normalize
+from fretsaw.api.labels import HOSTNAME, normalize
 from fretsaw.api.pod import Pod, PodSpec, Volume
 from fretsaw.api.storage import BIND_COMPLETED, PersistentVolume, PersistentVolumeClaim, StorageClass
 from fretsaw.engine.requirement import Requirement
-from fretsaw.engine.requirements import EMPTY, HOSTNAME, Requirements
+from fretsaw.engine.requirements import EMPTY, Requirements
 from fretsaw.engine.wishes import expressions
 
 IN_TREE = {

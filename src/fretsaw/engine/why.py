@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from fretsaw.api.labels import CAPACITY_TYPE, ZONE
 from fretsaw.api.resources import render
 from fretsaw.engine.firstfit import DEFERRED, FirstFit
 from fretsaw.engine.groups import OPEN, Group
@@ -20,7 +21,7 @@ from fretsaw.engine.reservations import NONE_LEFT
 from fretsaw.engine.shape import Kind, Shape
 from fretsaw.engine.taints import untolerated
 from fretsaw.engine.template import Template, min_values_unmet
-from fretsaw.engine.universe import CAPACITY_TYPE, ZONE, Bits
+from fretsaw.engine.universe import Bits
 
 _Miss = tuple[int, str, str]
 """(how many hurdles were cleared, reason, field)."""

@@ -16,6 +16,7 @@ from fretsaw.api.meta import Condition, OwnerReference, scaled
 from fretsaw.api.pod import Pod
 from fretsaw.api.policy import PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus
 from fretsaw.api.times import MINUTE, Millis, millis
+from fretsaw.api.workload import wanted_replicas
 from fretsaw.sim.conditions import is_ready, with_condition
 from fretsaw.sim.controller import WorkQueue
 from fretsaw.sim.members import Members
@@ -156,7 +157,7 @@ def _scale_of(store: Store, pod: Pod, owner: OwnerReference) -> tuple[str, int]:
         found = _found(store, namespace, above)
     if found is None:
         raise NoScale(f'found no controllers for pod "{pod.metadata.name}"')
-    return found.metadata.uid, 1 if found.spec.replicas is None else found.spec.replicas
+    return found.metadata.uid, wanted_replicas(found)
 
 
 def _found(store: Store, namespace: str, owner: OwnerReference) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from fretsaw.api.times import Millis
 from fretsaw.sim.loop import Loop, Timer
@@ -33,3 +34,8 @@ class WorkQueue:
     def _run(self, key: str) -> None:
         del self._timers[key]
         self._sync(key)
+
+
+def asks_anew(old: Any, new: Any) -> bool:
+    """Whether an object is new or asks for something else: what controllers write into its status does not count."""
+    return old is None or old.spec is not new.spec or old.metadata is not new.metadata

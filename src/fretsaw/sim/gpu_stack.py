@@ -19,6 +19,7 @@ from fretsaw.api.node import Taint
 from fretsaw.api.times import Millis
 from fretsaw.engine.taints import PREFER_NO_SCHEDULE, untolerated
 from fretsaw.sim.durations import Durations
+from fretsaw.sim.workloads.daemon_nodes import DAEMON_TOLERATIONS
 
 NodeImage = Literal["al2023-operator", "al2023-plugin", "operator-driver", "bottlerocket"]
 """How a node comes by its devices: AL2023 with a driver and the GPU operator for the rest; the same with a plain device
@@ -74,18 +75,6 @@ OPERAND_TOLERATIONS = (
     Toleration(key=NEURON_DEVICE, operator="Exists", effect="NoSchedule"),
 )
 """Source: gpu-operator chart, daemonsets.tolerations; the Neuron device plugin's manifest."""
-DAEMON_TOLERATIONS = tuple(
-    Toleration(key=f"node.kubernetes.io/{key}", operator="Exists", effect=effect)
-    for key, effect in (
-        ("not-ready", "NoExecute"),
-        ("unreachable", "NoExecute"),
-        ("disk-pressure", "NoSchedule"),
-        ("memory-pressure", "NoSchedule"),
-        ("pid-pressure", "NoSchedule"),
-        ("unschedulable", "NoSchedule"),
-    )
-)
-"""Source: kubernetes.io, DaemonSet, Taints and tolerations."""
 
 
 def vendor(resource: str) -> str:

@@ -50,6 +50,10 @@ class Loop:
             raise BrokenInvariant(f"a delay of {delay} ms for {call}")
         return self.at(self.now + delay, call, *args, priority=priority)
 
+    def next_round(self, every: Millis) -> Millis:
+        """When a controller that looks at regular times from the start on does so next; later than now."""
+        return self.start + ((self.now - self.start) // every + 1) * every
+
     def run(self, until: Millis) -> None:
         """Go through all that happens up to and including `until`, which is then now; or to `stop`."""
         heap = self._heap

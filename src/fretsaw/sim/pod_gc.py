@@ -93,8 +93,8 @@ class PodGC:
 
     def _plan(self) -> None:
         if self._timer is None:
-            loop, every = self._world.loop, self._settings.period
-            self._timer = loop.at(loop.start + ((loop.now - loop.start) // every + 1) * every, self._look)
+            loop = self._world.loop
+            self._timer = loop.at(loop.next_round(self._settings.period), self._look)
 
     def _look(self) -> None:
         self._timer = None

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from fretsaw.api.affinity import Toleration
+from fretsaw.api.labels import HOSTNAME
 from fretsaw.api.meta import LabelSelector
 from fretsaw.api.node import Taint
 from fretsaw.engine.groups import AFFINITY, ANTI_AFFINITY, NODES, OPEN, SPREAD, Group, GroupKey, NodeFilter
 from fretsaw.engine.requirement import Requirement
-from fretsaw.engine.requirements import HOSTNAME, Requirements
+from fretsaw.engine.requirements import Requirements
 from support.kube import ZONE
 
 

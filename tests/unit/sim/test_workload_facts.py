@@ -24,9 +24,9 @@ from fretsaw.api.workload import (
     StatefulSet,
     StatefulSetSpec,
 )
+from fretsaw.engine.orders import NAME_LETTERS
 from fretsaw.sim.workloads import start
 from fretsaw.sim.workloads.cronjob import next_in_zone
-from fretsaw.sim.workloads.making import ALPHABET
 from fretsaw.sim.world import World
 
 START = millis("2026-01-01T00:00:00Z")
@@ -99,7 +99,7 @@ def test_generated_names_end_in_five_signs_of_the_api_servers_alphabet() -> None
     world.loop.run(START + 1000)
     names = [pod.name for pod in pods(world)]
     assert len(set(names)) == 4
-    assert all(name[:58] == "x" * 58 and len(name) == 63 and set(name[58:]) <= set(ALPHABET) for name in names)
+    assert all(name[:58] == "x" * 58 and len(name) == 63 and set(name[58:]) <= set(NAME_LETTERS) for name in names)
 
 
 def test_a_job_is_written_once_for_each_thing_that_happens_to_it() -> None:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from fretsaw.api.labels import CAPACITY_TYPE
 from fretsaw.engine.finish import Node
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.template import min_values_unmet
-from fretsaw.engine.universe import CAPACITY_TYPE
 
 SPOT = "spot"
 ON_DEMAND = "on-demand"

@@ -14,6 +14,7 @@ from fretsaw.api.autoscaling import HorizontalPodAutoscaler
 from fretsaw.api.meta import Condition
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis, rfc3339
+from fretsaw.api.workload import wanted_replicas
 from fretsaw.sim.behavior import Metrics
 from fretsaw.sim.conditions import with_condition
 from fretsaw.sim.hpa import metrics as m
@@ -101,7 +102,7 @@ class Autoscalers:
         if workload is None:
             self._no_scale(key, scaler)
             return
-        now, current = self._world.loop.now, targets.replicas(workload)
+        now, current = self._world.loop.now, wanted_replicas(workload)
         if scaler.history is None:
             scaler.history = History(current, now)
         ways = scaler.ways
@@ -177,7 +178,7 @@ class Autoscalers:
     # Writing
 
     def _act(self, key: str, scaler: _Scaler, workload: Any, outcome: Outcome, picked: int) -> None:
-        name, current = scaler.sources[picked].name, targets.replicas(workload)
+        name, current = scaler.sources[picked].name, wanted_replicas(workload)
         conditions = words.usual(outcome, name)
         if outcome.replicas == current:
             self._tell(key, scaler, current, current, conditions)
@@ -194,7 +195,7 @@ class Autoscalers:
         why: str,
         conditions: tuple[Condition, ...] = (),
     ) -> None:
-        current, now = targets.replicas(workload), self._world.loop.now
+        current, now = wanted_replicas(workload), self._world.loop.now
         self._store.put(targets.scaled(workload, replicas))
         if not scaler.ways.plain and scaler.history is not None:
             scaler.history.scaled(replicas - current, now)

@@ -32,12 +32,6 @@ def unknown(ref: ObjectReference) -> str:
     return f'no matches for kind "{ref.kind}" in group "{group}"'
 
 
-def replicas(workload: Any) -> int:
-    """How many replicas are wanted; absent means 1."""
-    wanted: int | None = workload.spec.replicas
-    return 1 if wanted is None else wanted
-
-
 def made(workload: Any, pods: int) -> int:
     """How many replicas there are, by the workload's status; `pods` where it has none."""
     found: int | None = getattr(getattr(workload, "status", None), "replicas", None)

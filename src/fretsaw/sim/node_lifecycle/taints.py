@@ -87,8 +87,8 @@ class Tainter:
     def _plan_look(self) -> None:
         """Look when the controller next does; what changes during a look is seen by the next one."""
         if self._look_at is None:
-            loop, every = self._world.loop, self._settings.monitor
-            self._look_at = loop.at(loop.start + ((loop.now - loop.start) // every + 1) * every, self._look)
+            loop = self._world.loop
+            self._look_at = loop.at(loop.next_round(self._settings.monitor), self._look)
 
     def _look(self) -> None:
         self._look_at = None

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from fretsaw.api.affinity import NodeSelectorTerm, PodAffinity, PodAffinityTerm, Toleration, TopologySpreadConstraint
+from fretsaw.api.labels import HOSTNAME, ZONE
 from fretsaw.api.meta import LabelSelector, SelectorExpression
 from fretsaw.api.pod import Container, Pod, PodSpec
 from fretsaw.engine.requests import pod_requests
@@ -258,7 +259,7 @@ def _spread(pod: Pod, constraint: TopologySpreadConstraint) -> Spread:
 def _defaults(pod: Pod, selector: LabelSelector) -> Iterator[Spread]:
     """Source: kubernetes.io, Pod Topology Spread Constraints, "Internal default constraints"."""
     own = Selector((pod.metadata.home,), None, selector)
-    for key, skew in (("kubernetes.io/hostname", 3), ("topology.kubernetes.io/zone", 5)):
+    for key, skew in ((HOSTNAME, 3), (ZONE, 5)):
         yield Spread(key, skew, own, self_match=int(own.selects(pod.metadata.labels)))
 
 

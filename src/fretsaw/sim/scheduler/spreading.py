@@ -12,12 +12,12 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from fretsaw.api.labels import HOSTNAME
 from fretsaw.sim.scheduler.census import NOTHING, Census, Counter, Delta
 from fretsaw.sim.scheduler.columns import TOP, Columns, Ints, Mask
 from fretsaw.sim.scheduler.mold import Mold, Spread
 from fretsaw.sim.scheduler.views import AffinityView, TaintView
 
-HOSTNAME: Final = "kubernetes.io/hostname"
 NO_DOMAIN: Final = 2**31
 """The least count where no node is eligible: every skew is small then."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from fretsaw.api.affinity import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
+from fretsaw.api.labels import ZONE
 from fretsaw.api.meta import ObjectMeta, TypedReference
 from fretsaw.api.node import CSINode, Node
 from fretsaw.api.resources import units
@@ -35,7 +36,6 @@ from fretsaw.sim.store import Store
 
 SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 NO_PROVISIONER: Final = "kubernetes.io/no-provisioner"
-ZONE: Final = "topology.kubernetes.io/zone"
 ZONAL: Final = (
     ZONE,
     "topology.kubernetes.io/region",

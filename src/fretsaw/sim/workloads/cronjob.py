@@ -17,7 +17,7 @@ from fretsaw.api.meta import ObjectMeta, TypedReference
 from fretsaw.api.times import HOUR, MINUTE, SECOND, Millis, millis, rfc3339
 from fretsaw.api.workload import CronJob, CronJobStatus, Job
 from fretsaw.engine.state import key_of
-from fretsaw.sim.controller import WorkQueue
+from fretsaw.sim.controller import WorkQueue, asks_anew
 from fretsaw.sim.workloads.job_status import finished
 from fretsaw.sim.workloads.making import Workshop, owner_reference, parent
 
@@ -41,7 +41,7 @@ class CronJobs:
             self.queue.add(key)
 
     def _changed(self, old: CronJob | None, new: CronJob | None) -> None:
-        if new is not None and (old is None or old.spec is not new.spec or old.metadata is not new.metadata):
+        if new is not None and asks_anew(old, new):
             self.queue.add(key_of(new))
 
     def _job(self, old: Job | None, new: Job | None) -> None:

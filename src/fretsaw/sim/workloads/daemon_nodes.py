@@ -25,14 +25,19 @@ from fretsaw.sim.scheduler.views import any_term
 
 _NAME: Final = "metadata.name"
 _PREFIX: Final = "node.kubernetes.io/"
-_AUTOMATIC: Final = (
-    ("not-ready", "NoExecute"),
-    ("unreachable", "NoExecute"),
-    ("disk-pressure", "NoSchedule"),
-    ("memory-pressure", "NoSchedule"),
-    ("pid-pressure", "NoSchedule"),
-    ("unschedulable", "NoSchedule"),
+DAEMON_TOLERATIONS: Final = tuple(
+    Toleration(_PREFIX + key, "Exists", effect=effect)
+    for key, effect in (
+        ("not-ready", "NoExecute"),
+        ("unreachable", "NoExecute"),
+        ("disk-pressure", "NoSchedule"),
+        ("memory-pressure", "NoSchedule"),
+        ("pid-pressure", "NoSchedule"),
+        ("unschedulable", "NoSchedule"),
+    )
 )
+"""Source: kubernetes.io, DaemonSet, Taints and tolerations."""
+_ON_HOST_NETWORK: Final = Toleration(_PREFIX + "network-unavailable", "Exists", effect="NoSchedule")
 
 
 class Verdict(NamedTuple):
@@ -52,8 +57,7 @@ def tolerant(spec: PodSpec) -> PodSpec:
 
     Rules: network-unavailable only for pods on the host's network; GPU taints and Karpenter's are not among them.
     """
-    host = (("network-unavailable", "NoSchedule"),) if spec.host_network else ()
-    own = tuple(Toleration(_PREFIX + key, "Exists", effect=effect) for key, effect in (*_AUTOMATIC, *host))
+    own = (*DAEMON_TOLERATIONS, _ON_HOST_NETWORK) if spec.host_network else DAEMON_TOLERATIONS
     given = tuple(toleration for toleration in spec.tolerations if not _is_replaced(toleration, own))
     return replace(spec, tolerations=(*given, *own))
 

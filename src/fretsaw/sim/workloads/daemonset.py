@@ -18,7 +18,7 @@ from fretsaw.api.times import MINUTE, SECOND, Millis
 from fretsaw.api.workload import DaemonSet, DaemonSetSpec, DaemonSetStatus
 from fretsaw.engine.state import key_of
 from fretsaw.sim.conditions import is_ready
-from fretsaw.sim.controller import WorkQueue
+from fretsaw.sim.controller import WorkQueue, asks_anew
 from fretsaw.sim.workloads.daemon_nodes import NOWHERE, Verdict, node_of, pinned_to, tolerant, verdict
 from fretsaw.sim.workloads.daemon_update import excess, replaced, surges
 from fretsaw.sim.workloads.making import Mold, Workshop, owner_key
@@ -119,7 +119,7 @@ class DaemonSets:
             daemons = self._daemons[key] = Daemons()
             for pod in self._store.owned_by(new, "Pod"):
                 daemons.see(pod, gone=False)
-        if old is None or old.spec is not new.spec or old.metadata is not new.metadata:
+        if asks_anew(old, new):
             self.queue.add(key)
 
     def _node(self, old: Node | None, new: Node | None) -> None:

@@ -12,12 +12,18 @@ from msgspec.structs import replace
 
 from fretsaw.api.meta import LabelSelector, ObjectMeta, OwnerReference
 from fretsaw.api.pod import Pod
-from fretsaw.api.workload import Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet, ReplicaSetSpec
+from fretsaw.api.workload import (
+    Deployment,
+    DeploymentCondition,
+    DeploymentStatus,
+    ReplicaSet,
+    ReplicaSetSpec,
+    wanted_replicas,
+)
 from fretsaw.engine.state import key_of
-from fretsaw.sim.controller import WorkQueue
+from fretsaw.sim.controller import WorkQueue, asks_anew
 from fretsaw.sim.workloads import progress
 from fretsaw.sim.workloads.making import Workshop, owner_key, owner_reference, parent
-from fretsaw.sim.workloads.replicaset import wanted
 from fretsaw.sim.workloads.revision import HASH, template_hash, unlabelled
 from fretsaw.sim.workloads.rollout import (
     DESIRED,
@@ -30,7 +36,6 @@ from fretsaw.sim.workloads.rollout import (
     new_size,
     number,
     old_sizes,
-    replicas,
     scaled_sizes,
 )
 
@@ -55,7 +60,7 @@ class Deployments:
             self.queue.add(key)
 
     def _changed(self, old: Deployment | None, new: Deployment | None) -> None:
-        if new is not None and (old is None or old.spec is not new.spec or old.metadata is not new.metadata):
+        if new is not None and asks_anew(old, new):
             self.queue.add(key_of(new))
 
     def _set_changed(self, old: ReplicaSet | None, new: ReplicaSet | None) -> None:
@@ -101,8 +106,8 @@ class Deployments:
     def _roll(self, deployment: Deployment, new: ReplicaSet | None, old: Sequence[ReplicaSet]) -> bool:
         """First the newest grows as far as the surge allows, then old ones shrink. Whether nothing was to do."""
         new = self._newest(deployment, new, old)
-        size = new_size(deployment, (*old, new), wanted(new))
-        if size != wanted(new):
+        size = new_size(deployment, (*old, new), wanted_replicas(new))
+        if size != wanted_replicas(new):
             self._resize(deployment, {new.name: size})
             return False
         sizes = old_sizes(deployment, new, old)
@@ -118,9 +123,9 @@ class Deployments:
         if any(one.status.replicas for one in old) or any(one.active or one.leaving for one in children):
             return False
         new = self._newest(deployment, new, old)
-        if wanted(new) == replicas(deployment):
+        if wanted_replicas(new) == wanted_replicas(deployment):
             return True
-        self._resize(deployment, {new.name: replicas(deployment)})
+        self._resize(deployment, {new.name: wanted_replicas(deployment)})
         return False
 
     def _resize(self, deployment: Deployment, sizes: Mapping[str, int], *, even: bool = False) -> None:
@@ -129,7 +134,7 @@ class Deployments:
             key = f"{deployment.metadata.home}/{name}"
             one: ReplicaSet = self._store.get("ReplicaSet", key)
             annotations = one.metadata.annotations | _goals(deployment)
-            if wanted(one) == size and not (even and annotations != one.metadata.annotations):
+            if wanted_replicas(one) == size and not (even and annotations != one.metadata.annotations):
                 continue
             metadata = replace(one.metadata, annotations=annotations)
             self._store.put(replace(one, metadata=metadata, spec=replace(one.spec, replicas=size)))
@@ -205,7 +210,7 @@ class Deployments:
         excess = len(old) - (_HISTORY if limit is None else limit)
         for one in sorted(old, key=lambda one: (number(one, REVISION) or 0, one.name))[: max(0, excess)]:
             seen = one.status.observed_generation == one.metadata.generation
-            if seen and not one.status.replicas and not wanted(one):
+            if seen and not one.status.replicas and not wanted_replicas(one):
                 self._store.delete("ReplicaSet", key_of(one))
 
     # Status
@@ -256,5 +261,5 @@ def _some(new: ReplicaSet | None) -> tuple[ReplicaSet, ...]:
 
 def _goals(deployment: Deployment) -> dict[str, str]:
     """What a ReplicaSet is annotated with so that a later change of the goal can be told and spread."""
-    goal = replicas(deployment)
+    goal = wanted_replicas(deployment)
     return {DESIRED: str(goal), MAX: str(goal + fenceposts(deployment)[0])}

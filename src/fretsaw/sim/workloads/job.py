@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from fretsaw.api.expand import INDEX
 from fretsaw.api.meta import Condition, OwnerReference
 from fretsaw.api.pod import Container, EnvVar, Pod, PodSpec
 from fretsaw.api.times import SECOND, Millis
@@ -31,7 +32,7 @@ from fretsaw.sim.workloads.job_status import (
     verdict,
     wanted,
 )
-from fretsaw.sim.workloads.job_tally import INDEX, Tally, index_of
+from fretsaw.sim.workloads.job_tally import Tally, index_of
 from fretsaw.sim.workloads.making import BURST, Mold, Workshop, delete_all, owner_key
 from fretsaw.sim.workloads.pods import said_something
 from fretsaw.sim.workloads.ranking import job_pods_to_delete

@@ -6,17 +6,14 @@ every change of a pod before the pod can be gone, so the pods need no finalizer 
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
+from fretsaw.api.expand import INDEX
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis
 from fretsaw.api.workload import Job
 from fretsaw.sim.workloads import indexes
 from fretsaw.sim.workloads.job_policy import INDEXED, Judgement, finished_at, judge, replaces_only_failed
-
-INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
 
 class IndexFailures(msgspec.Struct):

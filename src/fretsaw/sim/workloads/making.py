@@ -13,13 +13,14 @@ import msgspec
 from fretsaw.api.meta import Object, ObjectMeta, OwnerReference
 from fretsaw.api.pod import Pod, PodSpec, PodStatus, PodTemplateSpec
 from fretsaw.api.times import SECOND, Millis
+from fretsaw.engine.orders import NAME_LETTERS
 from fretsaw.engine.state import key_of
+from fretsaw.sim.controller import WorkQueue
 from fretsaw.sim.workloads.admission import Admission
 from fretsaw.sim.workloads.family import Family
+from fretsaw.sim.workloads.pods import said_something
 from fretsaw.sim.world import World
 
-ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
-"""Signs of generated names: no vowels, so no words; none that look like another."""
 BURST: Final = 500
 """Most pods that a ReplicaSet or a Job makes or deletes in one sync."""
 _LONGEST_BASE: Final = 58
@@ -109,9 +110,19 @@ class Workshop:
         while True:
             number = self._names[place] = self._names.get(place, 0) + 1
             dice = self.world.dice.once("name", *place, str(number))
-            name = base[:_LONGEST_BASE] + "".join(dice.choices(ALPHABET, k=5))
+            name = base[:_LONGEST_BASE] + "".join(dice.choices(NAME_LETTERS, k=5))
             if self.store.get(kind, f"{namespace}/{name}") is None:
                 return name
+
+    def queue_owners(self, kind: str, queue: WorkQueue) -> None:
+        """Have `queue` look at an object of this kind whenever one of its pods says something."""
+
+        def heard(owner: OwnerReference, old: Pod | None, new: Pod | None) -> None:
+            pod = new if new is not None else old
+            if pod is not None and said_something(old, new):
+                queue.add(owner_key(owner, pod.metadata.namespace))
+
+        self.family.listen(kind, heard)
 
     def retry(self, controller: str, key: str) -> Millis:
         """How long a controller waits before it tries again what was refused: twice as long each time.

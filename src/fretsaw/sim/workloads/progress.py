@@ -12,8 +12,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from fretsaw.api.times import SECOND, Millis, millis, rfc3339
-from fretsaw.api.workload import Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet
-from fretsaw.sim.workloads.rollout import fenceposts, replicas, total
+from fretsaw.api.workload import Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet, wanted_replicas
+from fretsaw.sim.workloads.rollout import fenceposts, total
 
 AVAILABLE, PROGRESSING, FAILURE = "Available", "Progressing", "ReplicaFailure"
 COMPLETE, TIMED_OUT = "NewReplicaSetAvailable", "ProgressDeadlineExceeded"
@@ -44,7 +44,7 @@ def counted(
         terminating_replicas=sum(one.status.terminating_replicas or 0 for one in sets),
         conditions=deployment.status.conditions,
     )
-    enough = available >= replicas(deployment) - fenceposts(deployment)[1]
+    enough = available >= wanted_replicas(deployment) - fenceposts(deployment)[1]
     if enough:
         said = condition(AVAILABLE, "True", "MinimumReplicasAvailable", now)
     else:
@@ -69,7 +69,7 @@ def rolled(
 
 def is_complete(deployment: Deployment, status: DeploymentStatus) -> bool:
     """Whether all pods are of the newest template and available, and no others are left."""
-    goal = replicas(deployment)
+    goal = wanted_replicas(deployment)
     return (
         goal == status.updated_replicas == status.replicas == status.available_replicas
         and status.observed_generation == deployment.metadata.generation

@@ -13,10 +13,10 @@ from typing import Final
 
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis, millis
+from fretsaw.engine.disruption.costs import DELETION_COST
 from fretsaw.sim.conditions import is_ready
 from fretsaw.sim.workloads.pods import ready_since
 
-DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 _PHASES: Final = {"Pending": 0, "Unknown": 1, "Running": 2}
 _NS: Final = 1_000_000
 _INT32: Final = range(-(2**31), 2**31)

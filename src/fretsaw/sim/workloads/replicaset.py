@@ -11,15 +11,15 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from fretsaw.api.meta import Condition, OwnerReference
+from fretsaw.api.meta import Condition
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis, rfc3339
-from fretsaw.api.workload import ReplicaSet
+from fretsaw.api.workload import ReplicaSet, wanted_replicas
 from fretsaw.engine.state import key_of
-from fretsaw.sim.controller import WorkQueue
+from fretsaw.sim.controller import WorkQueue, asks_anew
 from fretsaw.sim.workloads.family import Children
-from fretsaw.sim.workloads.making import BURST, Mold, Workshop, delete_all, owner_key, parent
-from fretsaw.sim.workloads.pods import availability, said_something
+from fretsaw.sim.workloads.making import BURST, Mold, Workshop, delete_all, parent
+from fretsaw.sim.workloads.pods import availability
 from fretsaw.sim.workloads.ranking import replicas_to_delete
 
 KIND: Final = "ReplicaSet"
@@ -34,20 +34,15 @@ class ReplicaSets:
         self._loop = workshop.loop
         self.queue = WorkQueue(workshop.loop, self.sync)
         workshop.store.watch(KIND, self._changed)
-        workshop.family.listen(KIND, self._pod)
+        workshop.queue_owners(KIND, self.queue)
         for key in workshop.store.all(KIND):
             self.queue.add(key)
 
     def _changed(self, old: ReplicaSet | None, new: ReplicaSet | None) -> None:
         if new is None and old is not None:
             self._shop.forget(old)
-        elif new is not None and (old is None or old.spec is not new.spec or old.metadata is not new.metadata):
+        elif new is not None and asks_anew(old, new):
             self.queue.add(key_of(new))
-
-    def _pod(self, owner: OwnerReference, old: Pod | None, new: Pod | None) -> None:
-        pod = new if new is not None else old
-        if pod is not None and said_something(old, new):
-            self.queue.add(owner_key(owner, pod.metadata.namespace))
 
     def sync(self, key: str) -> None:
         """Make or delete pods, then write what there was before: the new pods are seen in the next sync."""
@@ -74,7 +69,7 @@ class ReplicaSets:
 
     def _manage(self, found: ReplicaSet, children: Children) -> str:
         """Make what is missing or delete what is too much, at most 500 in one sync; why that failed."""
-        missing = wanted(found) - len(children.active)
+        missing = wanted_replicas(found) - len(children.active)
         if missing < 0:
             active = list(children.active.values())
             related = self._related(found) if -missing < len(active) else ()
@@ -109,11 +104,6 @@ class ReplicaSets:
         )
         if status != old:
             self._store.put(replace(found, status=status))
-
-
-def wanted(found: ReplicaSet) -> int:
-    """How many pods a ReplicaSet shall have; 1 where it does not say."""
-    return 1 if found.spec.replicas is None else found.spec.replicas
 
 
 def _failure(conditions: tuple[Condition, ...], why: str, now: Millis) -> tuple[Condition, ...]:

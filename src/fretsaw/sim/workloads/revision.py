@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from fretsaw.api.pod import PodTemplateSpec
-from fretsaw.sim.workloads.making import ALPHABET
+from fretsaw.engine.orders import NAME_LETTERS
 
 HASH: Final = "pod-template-hash"
 REVISION_HASH: Final = "controller-revision-hash"
@@ -22,8 +22,8 @@ def template_hash(template: PodTemplateSpec, collisions: int = 0) -> str:
     digest = blake2b(_ENCODER.encode((template, collisions)), digest_size=8).digest()
     number, signs = int.from_bytes(digest, "big"), []
     for _ in range(_LENGTH):
-        number, sign = divmod(number, len(ALPHABET))
-        signs.append(ALPHABET[sign])
+        number, sign = divmod(number, len(NAME_LETTERS))
+        signs.append(NAME_LETTERS[sign])
     return "".join(signs)
 
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fretsaw.api.meta import scaled
-from fretsaw.api.workload import Deployment, ReplicaSet
-from fretsaw.sim.workloads.replicaset import wanted
+from fretsaw.api.workload import Deployment, ReplicaSet, wanted_replicas
 
 DESIRED: Final = "deployment.kubernetes.io/desired-replicas"
 MAX: Final = "deployment.kubernetes.io/max-replicas"
@@ -19,11 +18,6 @@ REVISION: Final = "deployment.kubernetes.io/revision"
 _SHARE: Final = "25%"
 Sizes = dict[str, int]
 """Pods that a ReplicaSet shall have, by its name."""
-
-
-def replicas(deployment: Deployment) -> int:
-    """How many pods a Deployment shall have; 1 where it does not say."""
-    return 1 if deployment.spec.replicas is None else deployment.spec.replicas
 
 
 def is_rolling(deployment: Deployment) -> bool:
@@ -39,7 +33,7 @@ def fenceposts(deployment: Deployment) -> tuple[int, int]:
     """
     if not is_rolling(deployment):
         return 0, 0
-    given, whole = deployment.spec.strategy.rolling_update, replicas(deployment)
+    given, whole = deployment.spec.strategy.rolling_update, wanted_replicas(deployment)
     surge = given.max_surge if given is not None and given.max_surge is not None else _SHARE
     missing = given.max_unavailable if given is not None and given.max_unavailable is not None else _SHARE
     most, unavailable = scaled(surge, whole, up=True), scaled(missing, whole, up=False)
@@ -50,17 +44,17 @@ def fenceposts(deployment: Deployment) -> tuple[int, int]:
 
 def total(sets: Iterable[ReplicaSet]) -> int:
     """The pods that ReplicaSets are asked for together."""
-    return sum(map(wanted, sets))
+    return sum(map(wanted_replicas, sets))
 
 
 def active(sets: Iterable[ReplicaSet]) -> list[ReplicaSet]:
     """The ReplicaSets that are asked for pods."""
-    return [one for one in sets if wanted(one)]
+    return [one for one in sets if wanted_replicas(one)]
 
 
 def new_size(deployment: Deployment, sets: Iterable[ReplicaSet], size: int) -> int:
     """What the newest ReplicaSet of `size` may grow or has to shrink to. sets: all, the newest too."""
-    goal = replicas(deployment)
+    goal = wanted_replicas(deployment)
     if size >= goal or not is_rolling(deployment):
         return goal
     room = goal + fenceposts(deployment)[0] - total(sets)
@@ -75,14 +69,14 @@ def old_sizes(deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]
     more pods as available than it shall have is about to delete some: nothing shrinks before it has.
     """
     old = active(old)
-    if any(one.status.available_replicas > wanted(one) for one in old):
+    if any(one.status.available_replicas > wanted_replicas(one) for one in old):
         return {}
-    least = replicas(deployment) - fenceposts(deployment)[1]
-    room = total((*old, new)) - least - (wanted(new) - new.status.available_replicas)
+    least = wanted_replicas(deployment) - fenceposts(deployment)[1]
+    room = total((*old, new)) - least - (wanted_replicas(new) - new.status.available_replicas)
     if room <= 0:
         return {}
     by_age = sorted(old, key=_age)
-    sizes = {one.name: wanted(one) for one in by_age}
+    sizes = {one.name: wanted_replicas(one) for one in by_age}
     for one in by_age:
         gone = max(0, min(room, sizes[one.name] - one.status.available_replicas))
         sizes[one.name] -= gone
@@ -92,7 +86,7 @@ def old_sizes(deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]
         gone = max(0, min(spare, sizes[one.name]))
         sizes[one.name] -= gone
         spare -= gone
-    return {one.name: sizes[one.name] for one in by_age if sizes[one.name] != wanted(one)}
+    return {one.name: sizes[one.name] for one in by_age if sizes[one.name] != wanted_replicas(one)}
 
 
 def scaled_sizes(deployment: Deployment, new: ReplicaSet | None, old: Sequence[ReplicaSet]) -> Sizes:
@@ -103,7 +97,7 @@ def scaled_sizes(deployment: Deployment, new: ReplicaSet | None, old: Sequence[R
     """
     sole = _active_or_latest(new, old)
     if sole is not None:
-        return {sole.name: replicas(deployment)}
+        return {sole.name: wanted_replicas(deployment)}
     if new is not None and _saturated(deployment, new):
         return {one.name: 0 for one in active(old)}
     if not is_rolling(deployment):
@@ -129,18 +123,18 @@ def _age(one: ReplicaSet) -> tuple[str, str]:
 
 
 def _saturated(deployment: Deployment, one: ReplicaSet) -> bool:
-    goal = replicas(deployment)
-    return wanted(one) == goal == number(one, DESIRED) == one.status.available_replicas
+    goal = wanted_replicas(deployment)
+    return wanted_replicas(one) == goal == number(one, DESIRED) == one.status.available_replicas
 
 
 def _in_proportion(deployment: Deployment, sets: Sequence[ReplicaSet]) -> Sizes:
-    goal = replicas(deployment)
+    goal = wanted_replicas(deployment)
     allowed = goal + fenceposts(deployment)[0] if goal else 0
     change = left = allowed - total(sets)
     # Growing starts with the newest of equal size, shrinking with the oldest; always with the largest.
     ordered = sorted(sets, key=_age, reverse=change > 0)
-    ordered.sort(key=wanted, reverse=True)
-    sizes = {one.name: wanted(one) for one in ordered}
+    ordered.sort(key=wanted_replicas, reverse=True)
+    sizes = {one.name: wanted_replicas(one) for one in ordered}
     for one in ordered:
         share = _share(deployment, one)
         step = min(share, left) if change > 0 else max(share, left)
@@ -154,13 +148,13 @@ def _in_proportion(deployment: Deployment, sets: Sequence[ReplicaSet]) -> Sizes:
 
 def _share(deployment: Deployment, one: ReplicaSet) -> int:
     """How much a ReplicaSet gains or loses of a change, by its part of the pods that there could be before."""
-    if not replicas(deployment):
-        return -wanted(one)
+    if not wanted_replicas(deployment):
+        return -wanted_replicas(one)
     before = number(one, MAX) or deployment.status.replicas
     if not before:
         return 0
-    after = replicas(deployment) + fenceposts(deployment)[0]
-    return math.floor(wanted(one) * after / before + 0.5) - wanted(one)
+    after = wanted_replicas(deployment) + fenceposts(deployment)[0]
+    return math.floor(wanted_replicas(one) * after / before + 0.5) - wanted_replicas(one)
 
 
 def number(one: ReplicaSet, annotation: str) -> int | None:
@@ -172,4 +166,4 @@ def number(one: ReplicaSet, annotation: str) -> int | None:
 def is_scaling(deployment: Deployment, sets: Iterable[ReplicaSet]) -> bool:
     """Whether the wanted number of pods is another than the one that the active ReplicaSets were made for."""
     goals = (number(one, DESIRED) for one in active(sets))
-    return any(goal is not None and goal != replicas(deployment) for goal in goals)
+    return any(goal is not None and goal != wanted_replicas(deployment) for goal in goals)

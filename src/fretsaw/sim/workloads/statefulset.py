@@ -11,17 +11,16 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from fretsaw.api.meta import OwnerReference
 from fretsaw.api.pod import Pod, PodTemplateSpec
 from fretsaw.api.times import Millis
-from fretsaw.api.workload import StatefulSet, StatefulSetStatus
+from fretsaw.api.workload import StatefulSet, StatefulSetStatus, wanted_replicas
 from fretsaw.engine.state import key_of
 from fretsaw.sim.conditions import is_ready
-from fretsaw.sim.controller import WorkQueue
+from fretsaw.sim.controller import WorkQueue, asks_anew
 from fretsaw.sim.workloads.claims import make_claims, own_claims, with_claims
 from fretsaw.sim.workloads.family import Children
-from fretsaw.sim.workloads.making import Mold, Workshop, owner_key
-from fretsaw.sim.workloads.pods import availability, is_available, said_something
+from fretsaw.sim.workloads.making import Mold, Workshop
+from fretsaw.sim.workloads.pods import availability, is_available
 from fretsaw.sim.workloads.revision import REVISION_HASH, template_hash
 
 KIND: Final = "StatefulSet"
@@ -69,20 +68,15 @@ class StatefulSets:
         """The template of each revision, by the set's uid."""
         self.queue = WorkQueue(workshop.loop, self.sync)
         workshop.store.watch(KIND, self._changed)
-        workshop.family.listen(KIND, self._pod)
+        workshop.queue_owners(KIND, self.queue)
         for key in workshop.store.all(KIND):
             self.queue.add(key)
 
     def _changed(self, old: StatefulSet | None, new: StatefulSet | None) -> None:
         if new is None and old is not None:
             self._shop.forget(old, self._templates.pop(old.metadata.uid, {}))
-        elif new is not None and (old is None or old.spec is not new.spec or old.metadata is not new.metadata):
+        elif new is not None and asks_anew(old, new):
             self.queue.add(key_of(new))
-
-    def _pod(self, owner: OwnerReference, old: Pod | None, new: Pod | None) -> None:
-        pod = new if new is not None else old
-        if pod is not None and said_something(old, new):
-            self.queue.add(owner_key(owner, pod.metadata.namespace))
 
     def sync(self, key: str) -> None:
         """Take the steps that are due: make, then remove, then update; and write the status."""
@@ -104,7 +98,7 @@ class StatefulSets:
         known.setdefault(update, template)
         current = found.status.current_revision
         current = current if current in known else update
-        start, count = _start(found), wanted(found)
+        start, count = _start(found), wanted_replicas(found)
         replicas: list[Pod | None] = [None] * count
         condemned: list[tuple[int, Pod]] = []
         for pod in (*children.active.values(), *children.leaving.values(), *children.ended.values()):
@@ -235,11 +229,6 @@ class StatefulSets:
                 del known[revision]
 
 
-def wanted(found: StatefulSet) -> int:
-    """How many pods a StatefulSet shall have; 1 where it does not say."""
-    return 1 if found.spec.replicas is None else found.spec.replicas
-
-
 def ordinal_of(pod: Pod, found: StatefulSet) -> int | None:
     """A pod's number; None for a name that is not of the set."""
     prefix, _, number = pod.name.rpartition("-")
@@ -253,7 +242,7 @@ def revision_of(pod: Pod) -> str:
 
 def _completed(found: StatefulSet, status: StatefulSetStatus) -> StatefulSetStatus:
     """The status after a rolling update that has reached all pods: the newest revision is the current one."""
-    goal = wanted(found)
+    goal = wanted_replicas(found)
     done = goal == status.updated_replicas == status.ready_replicas == status.replicas
     if found.spec.update_strategy.type == "OnDelete" or not done:
         return status

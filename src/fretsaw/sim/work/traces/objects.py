@@ -18,10 +18,10 @@ from fretsaw.api.meta import Object, ObjectMeta
 from fretsaw.api.pod import Container, Pod, PodSpec, PodTemplateSpec, ResourceRequirements
 from fretsaw.api.resources import Quantities
 from fretsaw.api.workload import Job, JobSpec
+from fretsaw.sim.gpu_stack import NVIDIA_GPU
 
-GPU: Final = "nvidia.com/gpu"
 GPU_NAME: Final = "karpenter.k8s.aws/instance-gpu-name"
-GPU_TOLERATION: Final = Toleration(key=GPU, operator="Exists")
+GPU_TOLERATION: Final = Toleration(key=NVIDIA_GPU, operator="Exists")
 MANY_RETRIES: Final = 1_000_000
 """Back-off limit of replayed jobs: in the recording they went on to their end whatever happened to their machines."""
 

@@ -14,9 +14,10 @@ from typing import Final
 from fretsaw.api.meta import Object
 from fretsaw.api.times import DAY, SECOND, Millis
 from fretsaw.sim.behavior import Behavior
+from fretsaw.sim.gpu_stack import NVIDIA_GPU
 from fretsaw.sim.scenario.model import TraceSource
 from fretsaw.sim.spread import Spread
-from fretsaw.sim.work.traces.objects import GPU, items, made, spec
+from fretsaw.sim.work.traces.objects import items, made, spec
 from fretsaw.sim.work.traces.table import Arriving, BadTrace, by_time, rows, whole
 
 COLUMNS: Final = (
@@ -67,7 +68,7 @@ def _objects(source: TraceSource, file: Path, line: int, row: tuple[str, ...]) -
     if count and part < 1000 and source.gpu_share:
         requests.append((source.gpu_share, str(-(-part // 10))))
     elif count:
-        requests.append((GPU, str(count)))
+        requests.append((NVIDIA_GPU, str(count)))
     wanted = _gpu_names(source, models) if count else ()
     of = spec(tuple(requests), wanted, items(source.node_selector))
     return made(source.as_ or "pod", source.namespace, name, of, "openb")

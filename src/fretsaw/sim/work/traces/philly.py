@@ -14,9 +14,10 @@ from typing import Final
 
 from fretsaw.api.times import HOUR, Millis
 from fretsaw.sim.behavior import Behavior
+from fretsaw.sim.gpu_stack import NVIDIA_GPU
 from fretsaw.sim.scenario.model import TraceSource
 from fretsaw.sim.spread import Spread
-from fretsaw.sim.work.traces.objects import GPU, items, made, spec
+from fretsaw.sim.work.traces.objects import items, made, spec
 from fretsaw.sim.work.traces.table import Arriving, BadTrace, by_time, rows, seconds, whole
 
 COLUMNS: Final = ("job_type", "total_steps", "arrival_s", "scale_factor")
@@ -64,4 +65,4 @@ def scaled(spread: Spread, times: float) -> Spread:
 
 def per_gpu(source: TraceSource) -> tuple[tuple[str, str], ...]:
     """What a pod of one GPU asks for."""
-    return (("cpu", str(source.cpu)), ("memory", source.memory), (GPU, "1"))
+    return (("cpu", str(source.cpu)), ("memory", source.memory), (NVIDIA_GPU, "1"))
