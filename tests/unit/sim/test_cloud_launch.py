@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from fretsaw.api.selection import NodeSelectorRequirement
 from fretsaw.engine.events import CatalogRead, InstanceCreated, InstanceGone, LaunchRefused, OfferingsOut
+from fretsaw.providers.fleet.choose import MOST_TYPES, Request, request
 from fretsaw.sim.cloud import CloudSettings, Quota, Selector, StockRule
-from fretsaw.sim.cloud.choose import MOST_TYPES, Request, request
 from fretsaw.sim.instance import Instance
 from support.virtual_ec2 import AWS, G5, G6, Ec2, both, capacity, claim, instance_type, offering, reserved
 

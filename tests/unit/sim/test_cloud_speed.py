@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from fretsaw.providers.fleet.choose import Request, request
+from fretsaw.providers.fleet.fill import fill
 from fretsaw.sim.cloud import SpotPath
-from fretsaw.sim.cloud.choose import Request, request
-from fretsaw.sim.cloud.fill import fill
 from support.virtual_ec2 import Ec2, both, capacity, claim, instance_type
 
 LAUNCHES = 50

@@ -1,8 +1,8 @@
 """A virtual EC2: stock, launches, prices, reclaims, reservations, throttling and the bill."""
 
+from fretsaw.providers.fleet.offerings import Selector
 from fretsaw.sim.cloud.bill import Bill, Totals
 from fretsaw.sim.cloud.cloud import Cloud
-from fretsaw.sim.cloud.offerings import Selector
 from fretsaw.sim.cloud.settings import (
     Bursts,
     CloudSettings,

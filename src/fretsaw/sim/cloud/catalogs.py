@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fretsaw.api.catalog import Catalog
 from fretsaw.api.times import Millis
 from fretsaw.engine.events import CatalogRead
-from fretsaw.sim.cloud.market import Market
+from fretsaw.providers.fleet.market import Market
 from fretsaw.sim.cloud.prices import Prices
 from fretsaw.sim.world import World
 

@@ -19,15 +19,15 @@ from fretsaw.api.times import SECOND, Millis
 from fretsaw.engine import events as e
 from fretsaw.engine.universe import RESERVED
 from fretsaw.errors import BrokenInvariant
+from fretsaw.providers.fleet.choose import Nothing, Request, request
+from fretsaw.providers.fleet.fill import Answer, Override, Supply, fill
+from fretsaw.providers.fleet.market import Market, usd
+from fretsaw.providers.fleet.offerings import OfferingKey, Selector
 from fretsaw.sim.cloud.announce import Announcer
 from fretsaw.sim.cloud.bill import Bill
 from fretsaw.sim.cloud.calls import Calls
 from fretsaw.sim.cloud.catalogs import Catalogs
-from fretsaw.sim.cloud.choose import Nothing, Request, request
-from fretsaw.sim.cloud.fill import Answer, Override, Supply, fill
 from fretsaw.sim.cloud.machines import CapacityType, Listener, Machines, offering_of
-from fretsaw.sim.cloud.market import Market, usd
-from fretsaw.sim.cloud.offerings import OfferingKey, Selector
 from fretsaw.sim.cloud.prices import Prices
 from fretsaw.sim.cloud.quotas import Quotas
 from fretsaw.sim.cloud.reclaims import Reclaims

@@ -12,8 +12,8 @@ from typing import Literal
 from fretsaw.api.labels import NODEPOOL
 from fretsaw.api.times import HOUR
 from fretsaw.errors import BrokenInvariant
+from fretsaw.providers.fleet.offerings import OfferingKey
 from fretsaw.sim.cloud.bill import Bill, Line
-from fretsaw.sim.cloud.offerings import OfferingKey
 from fretsaw.sim.cloud.settings import CloudSettings
 from fretsaw.sim.cloud.spot_price import Rate
 from fretsaw.sim.instance import Instance

@@ -7,8 +7,8 @@ import msgspec
 from fretsaw.api.catalog import Catalog, InstanceType, Offering
 from fretsaw.api.times import HOUR
 from fretsaw.engine.universe import RESERVED, nano_usd
-from fretsaw.sim.cloud.market import Market, usd
-from fretsaw.sim.cloud.offerings import OfferingKey
+from fretsaw.providers.fleet.market import Market, usd
+from fretsaw.providers.fleet.offerings import OfferingKey
 from fretsaw.sim.cloud.settings import PriceStep, SpotPath
 from fretsaw.sim.cloud.spot_price import Constant, Path, Rate, Stepped
 from fretsaw.sim.world import World

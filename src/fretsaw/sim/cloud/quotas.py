@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fretsaw.sim.cloud.fill import SPOT_LIMIT, VCPU_LIMIT
+from fretsaw.providers.fleet.fill import SPOT_LIMIT, VCPU_LIMIT
 from fretsaw.sim.cloud.settings import QUOTA_CLASSES, Quota
 
 

@@ -15,10 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from fretsaw.api.times import HOUR, MINUTE, Millis
+from fretsaw.providers.fleet.offerings import OfferingKey, Selector
 from fretsaw.sim.cloud.advisor import hazard
 from fretsaw.sim.cloud.announce import Announcer
 from fretsaw.sim.cloud.machines import Machines, offering_of
-from fretsaw.sim.cloud.offerings import OfferingKey, Selector
 from fretsaw.sim.cloud.settings import Bursts, CloudSettings, Replay
 from fretsaw.sim.cloud.stock import Stock
 from fretsaw.sim.instance import Instance

@@ -19,10 +19,10 @@ from fretsaw.api.labels import CAPACITY_TYPE, normalize
 from fretsaw.api.times import MINUTE, Millis
 from fretsaw.engine.universe import RESERVATION_ID, RESERVED, bits
 from fretsaw.errors import UserError
+from fretsaw.providers.fleet.market import INTERRUPTIBLE, RESERVATION_TYPE, Market
 from fretsaw.sim.cloud.announce import Announcer
 from fretsaw.sim.cloud.bill import Bill, Commitment
 from fretsaw.sim.cloud.machines import Machines
-from fretsaw.sim.cloud.market import INTERRUPTIBLE, RESERVATION_TYPE, Market
 from fretsaw.sim.cloud.settings import ReservationTerms
 from fretsaw.sim.cloud.spot_price import Constant
 from fretsaw.sim.instance import Instance

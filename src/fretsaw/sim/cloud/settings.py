@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from fretsaw.api.times import HOUR, MINUTE, SECOND, Millis
-from fretsaw.sim.cloud.offerings import Selector
+from fretsaw.providers.fleet.offerings import Selector
 from fretsaw.sim.spread import Spread
 
 BAND_SHARES = (0.025, 0.075, 0.125, 0.175, 0.30)

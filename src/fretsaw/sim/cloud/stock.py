@@ -10,7 +10,7 @@ import math
 
 from fretsaw.api.times import Millis
 from fretsaw.errors import BrokenInvariant
-from fretsaw.sim.cloud.offerings import OfferingKey, Selector
+from fretsaw.providers.fleet.offerings import OfferingKey, Selector
 from fretsaw.sim.cloud.settings import StockRule
 from fretsaw.sim.dice import Dice
 

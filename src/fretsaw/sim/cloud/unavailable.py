@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from fretsaw.api.times import Millis
-from fretsaw.sim.cloud.offerings import OfferingKey
+from fretsaw.providers.fleet.offerings import OfferingKey
 from fretsaw.sim.loop import Loop, Timer
 
 

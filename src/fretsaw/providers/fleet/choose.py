@@ -13,7 +13,7 @@ import msgspec
 
 from fretsaw.engine.template import min_values_unmet
 from fretsaw.engine.universe import Bits, bits
-from fretsaw.sim.cloud.market import INTERRUPTIBLE, RESERVATION_TYPE, Market, Wants
+from fretsaw.providers.fleet.market import INTERRUPTIBLE, RESERVATION_TYPE, Market, Wants
 
 MOST_TYPES = 60
 """Types in one CreateFleet call."""

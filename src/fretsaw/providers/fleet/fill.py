@@ -16,9 +16,9 @@ from random import Random
 import msgspec
 
 from fretsaw.engine.universe import bits
-from fretsaw.sim.cloud.choose import Request
-from fretsaw.sim.cloud.market import Market, Priced
-from fretsaw.sim.cloud.offerings import OfferingKey
+from fretsaw.providers.fleet.choose import Request
+from fretsaw.providers.fleet.market import Market, Priced
+from fretsaw.providers.fleet.offerings import OfferingKey
 
 INSUFFICIENT = "InsufficientInstanceCapacity"
 RESERVATION_FULL = "ReservationCapacityExceeded"

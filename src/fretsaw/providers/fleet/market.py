@@ -1,4 +1,4 @@
-"""One catalog as the cloud and the AWS provider look at it: by cell, with orders and masks that launches ask for.
+"""One catalog as a cloud and its provider look at it: by cell, with orders and masks that launches ask for.
 
 A launch touches a dozen cells and at most sixty types, whatever the size of the catalog.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -19,8 +20,7 @@ from fretsaw.engine.requests import Amounts
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.universe import NANO, Bits, Cell, Universe
-from fretsaw.sim.cloud.offerings import OfferingKey
-from fretsaw.sim.cloud.unavailable import Unavailable
+from fretsaw.providers.fleet.offerings import OfferingKey
 
 EFA = "vpc.amazonaws.com/efa"
 RESERVATION_TYPE = f"{AWS_DOMAIN}/capacity-reservation-type"
@@ -32,6 +32,17 @@ _FIXED = {INSTANCE_TYPE, ZONE, CAPACITY_TYPE}
 
 Priced = tuple[int, str, str, int, int]
 """(nano-USD an hour, type's name, zone, type, cell)."""
+
+
+class Avoided(Protocol):
+    """Offerings that are not asked for at the moment."""
+
+    @property
+    def version(self) -> int:
+        """Another one whenever the set is."""
+
+    def all(self) -> frozenset[OfferingKey]:
+        """The set."""
 
 
 class Wants(msgspec.Struct, frozen=True):
@@ -140,7 +151,7 @@ class Market:
             types &= self.universe.room.holding(resource, amount)
         return Wants(requirements, requests, types, self.universe.cells_for(requirements))
 
-    def down(self, unavailable: Unavailable) -> list[Bits]:
+    def down(self, unavailable: Avoided) -> list[Bits]:
         """For each cell the types that the provider avoids there at the moment."""
         if self._down_version != unavailable.version:
             self._down_version = unavailable.version
