@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fretsaw.sim.hpa import algorithm as a
@@ -114,6 +114,17 @@ class Twin:
         return current - sum(change for when, change in self.changes if when > now - period)
 
 
+BACK_ABOVE_WHERE_IT_STARTED = b.Ways(
+    1,
+    4,
+    b.Rules(0, "Max", (b.Policy(False, 3, 15_000),), 0.1),
+    b.Rules(0, "Min", (b.Policy(False, 1, 15_000), b.Policy(False, 1, 30_000)), 0.1),
+    False,
+)
+"""Up by three and down by one within 30 s: that is no move down from where the 30 s began."""
+
+
+@example(BACK_ABOVE_WHERE_IT_STARTED, [4, 0], 0)
 @given(ways, proposals, st.integers(0, 40))
 def test_outcomes_stay_within_bounds_and_rates_and_windows_agree_with_a_plain_list(w, proposed, more) -> None:
     current = min(w.least + more, w.most)
@@ -146,7 +157,7 @@ def check_rates(w: b.Ways, twin: Twin, current: int, replicas: int, now: int) ->
     kept = []
     for policy in side.policies:
         start = twin.start(current, policy.period, now)
-        change = abs(replicas - start)
+        change = replicas - start if replicas > current else start - replicas
         if policy.percent:
             kept.append(change <= start * policy.value / 100 + 1)
         else:

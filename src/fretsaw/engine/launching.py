@@ -23,6 +23,8 @@ RETRY_MAX: Millis = 1 * MINUTE
 """The longest wait after a failed launch, and the wait for an answer before the order is made again."""
 LONGEST_MESSAGE = 300
 """Characters of a cloud's message that a condition or an event takes."""
+GIVEN_UP = "given up"
+"""The look at a static pool that says when a launch of its was last given up."""
 _GIVEN_UP = {"InsufficientCapacity": "insufficient_capacity", "NodeClassNotReady": "nodeclass_not_ready"}
 """Refusals after which the claim is deleted, so that its pods are planned anew, with the metric's reason."""
 
@@ -124,6 +126,9 @@ def _refused(sight: Sight, refused: e.LaunchRefused) -> None:
         sight.tell(f"NodeClaim/{sight.name}", sight.name, "InsufficientCapacityError", text, "Warning")
     if refused.kind in _GIVEN_UP:
         sight.delete_claim(_GIVEN_UP[refused.kind])
+        pool = sight.state.pools.get(sight.machine.pool)
+        if pool is not None and pool.spec.replicas is not None:
+            sight.check(GIVEN_UP, pool.metadata.name)
     elif refused.kind == "CreateError":
         sight.mark("Launched", "Unknown", refused.reason or "LaunchFailed", message)
     else:

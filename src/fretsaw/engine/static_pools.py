@@ -14,6 +14,7 @@ from fretsaw.api.resources import units
 from fretsaw.api.times import MINUTE, SECOND, Millis
 from fretsaw.engine import actions as a
 from fretsaw.engine.disruption.costs import weighted_cost
+from fretsaw.engine.launching import GIVEN_UP
 from fretsaw.engine.machines import Machine
 from fretsaw.engine.options import Options
 from fretsaw.engine.orders import fresh_name
@@ -24,7 +25,10 @@ from fretsaw.engine.state import ClusterState
 ENOUGH_AGAIN: Millis = 1 * MINUTE
 """The wait while the pool has its nodes, or will have them."""
 FULL_AGAIN: Millis = 30 * SECOND
-"""The wait while the pool's limit leaves no room."""
+"""The wait while the pool's limit leaves no room, and after a launch that was given up.
+
+Differs: the peer orders anew as soon as the claim has gone, about once a second for as long as there is no capacity.
+"""
 SCALED_DOWN = "scaled_down"
 """The reason of a deletion by which a pool shrinks; no metric counts it."""
 
@@ -68,6 +72,9 @@ def removal_order(machine: Machine, now: Millis) -> tuple[int, bool, float, str]
 
 
 def _grow(state: ClusterState, pool: NodePool, number: int, now: Millis, order: Order) -> Look:
+    given_up = state.checked.get((GIVEN_UP, pool.metadata.name))
+    if number > 0 and given_up is not None and now < given_up + FULL_AGAIN:
+        return Look(wake=given_up + FULL_AGAIN)
     if number <= 0:
         return Look(wake=now + FULL_AGAIN)
     taken = set(state.claims)

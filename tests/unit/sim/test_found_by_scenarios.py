@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 
+from fretsaw import planner
 from fretsaw.api.meta import ObjectMeta
 from fretsaw.api.nodeclaim import NodeClaim, NodeClaimSpec, NodeClassRef
 from fretsaw.api.times import MINUTE, SECOND
@@ -20,6 +22,7 @@ from fretsaw.sim.cloud.spot_price import Constant
 from fretsaw.sim.eviction import Evictions
 from fretsaw.sim.instance import Instance
 from fretsaw.sim.ledger import Ledger
+from fretsaw.sim.scenario.read import parse
 from fretsaw.sim.world import World
 from support.kubelets import Bench, job, machine
 from support.random_scenarios import numbered, simulation
@@ -88,3 +91,39 @@ def test_a_result_stays_as_it_was_when_the_run_goes_on() -> None:
     run.disruptions(run.world.loop.now, Turn(notes=(e.CommandEnded("c"),)))
     assert before["disruptionList"][-1]["outcome"] == "running"
     assert json.dumps(before) == told != json.dumps(run.result())
+
+
+DRY = """
+scenario: dry
+for: 10m
+cluster:
+  objects:
+    - apiVersion: karpenter.sh/v1
+      kind: NodePool
+      metadata: {name: static}
+      spec:
+        replicas: 2
+        template:
+          spec:
+            nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: al2023}
+            requirements: [{key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}]
+    - apiVersion: karpenter.k8s.aws/v1
+      kind: EC2NodeClass
+      metadata: {name: al2023}
+      spec:
+        amiSelectorTerms: [{alias: al2023@latest}]
+        role: node
+        subnetSelectorTerms: [{tags: {a: b}}]
+        securityGroupSelectorTerms: [{tags: {a: b}}]
+cloud: {stock: [{count: 0}]}
+"""
+
+
+def test_a_static_pool_that_gets_nothing_asks_again_after_half_a_minute_not_at_once() -> None:
+    reading = parse(DRY, "dry.yaml", ".")
+    assert not reading.problems
+    run = planner.simulation(reading)
+    run.run(lambda *_: None)
+    ordered = sorted({fact.at for fact in run.world.journal.facts if fact.what == "claim-created"})
+    assert len(ordered) == 19
+    assert min(after - before for before, after in pairwise(ordered)) >= 30 * SECOND
