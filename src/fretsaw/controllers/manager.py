@@ -1,0 +1,180 @@
+"""Takes turns in a real cluster: watches → events → state → turn → performer, as long as we lead.
+
+    events  come from reflectors, from our own writes and from the cloud, and wait in the inbox
+    a turn  runs in a thread, so that probes, leases and watches go on meanwhile; the state rests until it is done
+    actions are performed, and their answers are in the inbox, before the next turn begins
+
+A replica that does not lead keeps its state up to date, so that it can begin at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from fretsaw.api.times import Millis
+from fretsaw.controllers.inbox import Inbox
+from fretsaw.controllers.performer import Performer
+from fretsaw.engine import events as e
+from fretsaw.engine.options import Options
+from fretsaw.engine.state import ClusterState
+from fretsaw.engine.turn import Engine, Turn
+from fretsaw.kube.client import Client
+from fretsaw.kube.reflector import Reflector
+from fretsaw.ports import Clock
+
+SEEN = (
+    "NodePool", "EC2NodeClass", "NodeClaim", "Node", "NodeOverlay", "CapacityBuffer", "Namespace", "StorageClass",
+    "PersistentVolume", "PersistentVolumeClaim", "CSINode", "VolumeAttachment", "PodDisruptionBudget", "DaemonSet",
+    "Deployment", "ReplicaSet", "StatefulSet", "PodTemplate", "Pod",
+)  # fmt: skip
+"""Kinds that the engine is told of. In this order they are listed, so that a pod finds what it belongs to."""
+NEEDED = ("NodePool", "NodeClaim")
+"""Kinds without which nothing can be done: their CRDs have to be there."""
+LAG_S = 0.05
+"""From a change to the turn that sees it: what comes in that time is seen together."""
+LONGEST_REST_S = 10.0
+"""A turn is taken so often at least: the time of day may have been set."""
+
+
+class Listener(Protocol):
+    """Hears everything in the order in which it happens, such as the recorder and the metrics."""
+
+    def event(self, at: Millis, event: e.Event, state: ClusterState) -> None:
+        """An event is about to be applied."""
+
+    def turn(self, at: Millis, turn: Turn, state: ClusterState, seconds: float) -> None:
+        """A turn was taken; its notes are not applied yet."""
+
+
+class Manager:
+    """One engine and its state. leading: whether turns may be taken."""
+
+    def __init__(
+        self,
+        client: Client,
+        options: Options,
+        clock: Clock,
+        inbox: Inbox,
+        state: ClusterState,
+        listeners: Iterable[Listener],
+    ) -> None:
+        self._client, self._options, self._clock = client, options, clock
+        self._inbox, self.state = inbox, state
+        self._listeners = tuple(listeners)
+        self._stirred = asyncio.Event()
+        self.reflectors = [Reflector(client, kind) for kind in SEEN]
+        self._synced: set[str] = set()
+        self._missing: set[str] = set()
+        self.turns = 0
+        self.last_turn: float | None = None
+        """When the last turn ended, in the seconds of `time.monotonic`."""
+
+    # What the outside may know
+
+    @property
+    def synced(self) -> bool:
+        """Whether all that there is has been listed once."""
+        return self._synced.issuperset(SEEN)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Kinds that we cannot do without and that the server does not have."""
+        return tuple(kind for kind in NEEDED if kind in self._missing)
+
+    async def listed(self) -> None:
+        """Return when all that was listed first has been applied."""
+        while not self.synced or self._inbox:
+            await asyncio.sleep(LAG_S)
+
+    @property
+    def idle_s(self) -> float | None:
+        """Seconds since a turn ended; None where we take none."""
+        return time.monotonic() - self.last_turn if self.last_turn is not None else None
+
+    def put(self, event: e.Event) -> None:
+        """Something happened."""
+        self._inbox.put(event)
+        self._stirred.set()
+
+    # Watching
+
+    async def watch(self) -> None:
+        """Keep up with all kinds, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for reflector in self.reflectors:
+                group.create_task(self._follow(reflector), name=f"watch {reflector.kind}")
+
+    async def _follow(self, reflector: Reflector) -> None:
+        async for change in reflector.changes():
+            match change.what:
+                case "synced":
+                    self._synced.add(change.kind)
+                    self._missing.discard(change.kind)
+                    self._stirred.set()
+                case "missing":
+                    self._synced.add(change.kind)
+                    self._missing.add(change.kind)
+                    self._stirred.set()
+                case "object":
+                    gone = change.obj is None
+                    self.put(e.Gone(change.kind, change.key) if gone else e.Changed(change.obj))
+
+    async def keep_up(self, until: Callable[[], bool]) -> None:
+        """Apply what comes, without a turn, until then; what follows is left in the inbox."""
+        while not until():
+            self._apply()
+            await self._rest(LONGEST_REST_S / 10)
+
+    # Turns
+
+    async def lead(self, performer: Performer, allowed: Callable[[], bool]) -> None:
+        """Take turns as long as that is allowed. Raises BrokenInvariant, or whatever a bug raises."""
+        engine = Engine(self._options)
+        self.last_turn = time.monotonic()
+        wake: Millis | None = 0
+        while allowed():
+            if wake is None or wake > self._clock.now():
+                await self._rest(LONGEST_REST_S if wake is None else (wake - self._clock.now()) / 1000)
+                if self._inbox:
+                    await asyncio.sleep(LAG_S)
+            if not allowed():
+                return
+            wake = await self._turn(engine, performer)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until something happens, or is due."""
+        try:
+            async with asyncio.timeout(min(max(seconds, LAG_S), LONGEST_REST_S)):
+                await self._stirred.wait()
+        except TimeoutError:
+            pass
+        self._stirred.clear()
+
+    def _apply(self) -> None:
+        now = self._clock.now()
+        for event in self._inbox.news(self.state):
+            for listener in self._listeners:
+                listener.event(now, event, self.state)
+            self.state.apply(event)
+
+    async def _turn(self, engine: Engine, performer: Performer) -> Millis | None:
+        """One turn; when the next one is due."""
+        self._apply()
+        now, started = self._clock.now(), time.perf_counter()
+        turn = await asyncio.to_thread(engine.turn, self.state, now)
+        took = time.perf_counter() - started
+        for listener in self._listeners:
+            listener.turn(now, turn, self.state, took)
+        self.state.settle()
+        actions = performer.perform(
+            turn.actions
+        )  # reads objects as the turn saw them, and so before anything is applied
+        await actions
+        for note in turn.notes:
+            self.state.apply(note)
+        self.turns += 1
+        self.last_turn = time.monotonic()
+        return turn.wake

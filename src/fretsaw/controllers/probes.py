@@ -1,0 +1,67 @@
+"""What a kubelet and a Prometheus ask: /healthz, /readyz, /metrics.
+
+Source: Karpenter v1.14 pkg/operator: probes on one port, metrics on another; readiness does not depend on leading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from fretsaw.errors import UserError
+
+CONTENT = "text/plain; version=0.0.4; charset=utf-8"
+Check = Callable[[], str]
+"""Why not; empty for all is well."""
+
+
+@asynccontextmanager
+async def probes(port: int, health: dict[str, Check], readiness: dict[str, Check]) -> AsyncIterator[int]:
+    """Serve /healthz and /readyz on all interfaces; the port. port: 0 takes a free one."""
+    app = web.Application()
+    app.router.add_get("/healthz", _checked(health))
+    app.router.add_get("/readyz", _checked(readiness))
+    async with _served(app, port, "--health-probe-port") as bound:
+        yield bound
+
+
+@asynccontextmanager
+async def metrics(port: int, scrape: Callable[[], bytes]) -> AsyncIterator[int]:
+    """Serve /metrics on all interfaces; the port."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=await asyncio.to_thread(scrape), headers={"Content-Type": CONTENT})
+
+    app = web.Application()
+    app.router.add_get("/metrics", answer)
+    async with _served(app, port, "--metrics-port") as bound:
+        yield bound
+
+
+def _checked(checks: dict[str, Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """A line for each check, and 500 where one of them is not well."""
+
+    async def answer(_: web.Request) -> web.Response:
+        found = {name: check() for name, check in checks.items()}
+        lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in found.items()]
+        return web.Response(text="\n".join(lines) + "\n", status=500 if any(found.values()) else 200)
+
+    return answer
+
+
+@asynccontextmanager
+async def _served(app: web.Application, port: int, flag: str) -> AsyncIterator[int]:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, port=port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise UserError(flag, "the port cannot be used", f"{port}: {error.strerror}", "another one") from error
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
