@@ -9,13 +9,14 @@ BIN := $(VENV)/bin
 PYTHON ?=
 EXAMPLE := examples/gpu-platform
 WEEK := scenarios/gpu-platform-week.yaml
+CONTROL_PLANE := PYTHONPATH=tests $(BIN)/python -m support.controlplane_serve
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header $(ARGS)
 
-.PHONY: help demo test bench lock picture clean
+.PHONY: help demo test e2e dev-cluster bench lock picture clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/run.stamp ## plan the GPU platform example, then live through a week of it: prints, and writes week.html
 	@$(BIN)/fretsaw plan -f $(EXAMPLE) $(ARGS)
@@ -28,6 +29,13 @@ test: $(VENV)/dev.stamp ## every check: lint, format, types, import contracts, t
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 $(ARGS)
+
+e2e: $(VENV)/dev.stamp ## tests against a real control plane (Go builds it once, which takes minutes; or KUBEBUILDER_ASSETS)
+	@$(CONTROL_PLANE) build
+	$(BIN)/pytest -n 0 -rs tests/e2e $(ARGS)
+
+dev-cluster: $(VENV)/dev.stamp ## such a control plane with Fretsaw's kinds, to try things on, until Ctrl-C
+	@$(CONTROL_PLANE) serve dev-cluster.kubeconfig
 
 bench: $(VENV)/dev.stamp ## speed and price against the bound; ARGS go to bench/run.py
 	$(BIN)/python bench/run.py $(ARGS)
