@@ -302,7 +302,7 @@ import sys, time
 from pathlib import Path
 from support.controlplane import ControlPlane
 with ControlPlane(Path(sys.argv[1]), components=["etcd"]) as plane:
-    print(plane.etcd_url, flush=True)
+    print(plane.url("etcd"), flush=True)
     sys.stdin.read()
 """
 

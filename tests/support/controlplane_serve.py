@@ -22,15 +22,19 @@ def serve(kubeconfig: Path) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     with suppress(KeyboardInterrupt), ControlPlane() as plane:
         install(plane.api, custom_resources())
-        kubeconfig.touch(mode=0o600)
-        kubeconfig.write_bytes(plane.kubeconfig().read_bytes())
-        version = plane.api("GET", "/version")["gitVersion"]
-        print(f"Kubernetes {version} at {plane.url}, with logs in {plane.folder}. In another terminal:")
-        print(f"\n  export KUBECONFIG={kubeconfig.resolve()}\n  kubectl get nodeclaims\n\nCtrl-C ends it.", flush=True)
         try:
+            _tell(plane, kubeconfig)
             signal.pause()
         finally:
-            kubeconfig.unlink()
+            kubeconfig.unlink(missing_ok=True)
+
+
+def _tell(plane: ControlPlane, kubeconfig: Path) -> None:
+    kubeconfig.touch(mode=0o600)
+    kubeconfig.write_bytes(plane.kubeconfig().read_bytes())
+    version = plane.api("GET", "/version")["gitVersion"]
+    print(f"Kubernetes {version} at {plane.url()}, with logs in {plane.folder}. In another terminal:")
+    print(f"\n  export KUBECONFIG={kubeconfig.resolve()}\n  kubectl get nodeclaims\n\nCtrl-C ends it.", flush=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
