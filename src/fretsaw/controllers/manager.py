@@ -16,7 +16,7 @@ from typing import Protocol
 
 from fretsaw.api.times import Millis
 from fretsaw.controllers.inbox import Inbox
-from fretsaw.controllers.performer import Performer
+from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.options import Options
 from fretsaw.engine.state import ClusterState
@@ -42,15 +42,19 @@ LONGEST_REST_S = 10.0
 class Listener(Protocol):
     """Hears everything in the order in which it happens, such as the recorder and the metrics."""
 
-    def event(self, at: Millis, event: e.Event, state: ClusterState) -> None:
-        """An event is about to be applied."""
+    def heard(self, at: Millis, what: e.Event | Turn, state: ClusterState) -> None:
+        """An event was applied; or a turn was taken, of which nothing is applied or performed yet."""
 
-    def turn(self, at: Millis, turn: Turn, state: ClusterState, seconds: float) -> None:
-        """A turn was taken; its notes are not applied yet."""
+
+class Acting(Protocol):
+    """Who does what a turn wants."""
+
+    async def perform(self, actions: Iterable[a.Action]) -> None:
+        """Do all of it; return when the next turn would see it."""
 
 
 class Manager:
-    """One engine and its state. leading: whether turns may be taken."""
+    """One engine and its state. took: is told how long each turn took, in seconds."""
 
     def __init__(
         self,
@@ -60,10 +64,11 @@ class Manager:
         inbox: Inbox,
         state: ClusterState,
         listeners: Iterable[Listener],
+        took: Callable[[float, Turn], None],
     ) -> None:
         self._client, self._options, self._clock = client, options, clock
         self._inbox, self.state = inbox, state
-        self._listeners = tuple(listeners)
+        self._listeners, self._took = tuple(listeners), took
         self._stirred = asyncio.Event()
         self.reflectors = [Reflector(client, kind) for kind in SEEN]
         self._synced: set[str] = set()
@@ -130,7 +135,7 @@ class Manager:
 
     # Turns
 
-    async def lead(self, performer: Performer, allowed: Callable[[], bool]) -> None:
+    async def lead(self, performer: Acting, allowed: Callable[[], bool]) -> None:
         """Take turns as long as that is allowed. Raises BrokenInvariant, or whatever a bug raises."""
         engine = Engine(self._options)
         self.last_turn = time.monotonic()
@@ -156,23 +161,21 @@ class Manager:
     def _apply(self) -> None:
         now = self._clock.now()
         for event in self._inbox.news(self.state):
-            for listener in self._listeners:
-                listener.event(now, event, self.state)
             self.state.apply(event)
+            for listener in self._listeners:
+                listener.heard(now, event, self.state)
 
-    async def _turn(self, engine: Engine, performer: Performer) -> Millis | None:
+    async def _turn(self, engine: Engine, performer: Acting) -> Millis | None:
         """One turn; when the next one is due."""
         self._apply()
         now, started = self._clock.now(), time.perf_counter()
         turn = await asyncio.to_thread(engine.turn, self.state, now)
         took = time.perf_counter() - started
+        self._took(took, turn)
         for listener in self._listeners:
-            listener.turn(now, turn, self.state, took)
+            listener.heard(now, turn, self.state)
         self.state.settle()
-        actions = performer.perform(
-            turn.actions
-        )  # reads objects as the turn saw them, and so before anything is applied
-        await actions
+        await performer.perform(turn.actions)  # reads objects as the turn saw them: nothing is applied meanwhile
         for note in turn.notes:
             self.state.apply(note)
         self.turns += 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from fretsaw.api.meta import Object
 from fretsaw.api.nodeclaim import NodeClaim
@@ -21,24 +21,14 @@ from fretsaw.engine import events as e
 from fretsaw.engine.state import ClusterState, key_of
 from fretsaw.errors import InstanceNotFound, LaunchFailed, NotReady, OutOfCapacity, ProviderError
 from fretsaw.kube.client import Client
-from fretsaw.kube.errors import AlreadyExists, ApiError, Conflict, KubeError, NotFound, TooManyRequests
+from fretsaw.kube.errors import AlreadyExists, ApiError, Conflict, KubeError, NotFound
 from fretsaw.ports import CloudProvider
 
 LAUNCH_TIMEOUT_S = 120.0
 """An order that is not answered by then is given up here, and made again by the engine: it is the same instance."""
 TERMINATE_TIMEOUT_S = 30.0
-BUDGET_SAYS_NO = "would violate the pod's disruption budget"
-Teller = Callable[[a.Tell], Awaitable[None]]
-
-
-class Observer(Protocol):
-    """Who wants to know what became of actions."""
-
-    def failed(self, action: a.Action, error: Exception) -> None:
-        """An action came to nothing."""
-
-    def answered(self, action: a.Action, code: int) -> None:
-        """The API server, or the cloud, answered. code: as HTTP has it."""
+Failed = Callable[[a.Action, Exception], None]
+"""Called with an action that came to nothing, and why."""
 
 
 class Performer:
@@ -53,11 +43,10 @@ class Performer:
         *,
         put: Callable[[e.Event], None],
         allowed: Callable[[], bool],
-        tell: Teller,
-        observer: Observer,
+        failed: Failed,
     ) -> None:
         self._client, self._provider, self._state, self._inbox = client, provider, state, inbox
-        self._put, self._allowed, self._tell, self._observer = put, allowed, tell, observer
+        self._put, self._allowed, self._failed = put, allowed, failed
         self._orders: dict[tuple[str, str], asyncio.Task[None]] = {}
         """Orders to the cloud that are not answered yet, by what they are and the claim's uid or the instance."""
 
@@ -82,7 +71,7 @@ class Performer:
             try:
                 await self._do(action)
             except (KubeError, ProviderError) as error:
-                self._observer.failed(action, error)
+                self._failed(action, error)
                 if not isinstance(error, NotFound):
                     return  # what follows was meant for an object that had this done first
 
@@ -107,7 +96,7 @@ class Performer:
             case a.NominatePod(pod, node):
                 await self._nominate(pod, node)
             case a.Tell():
-                await self._tell(action)
+                pass  # the announcer has heard it
 
     # Kubernetes
 
@@ -143,18 +132,15 @@ class Performer:
 
     async def _evict(self, action: a.Evict) -> None:
         """Every answer is told, since the engine waits for it; a pod that is not there any more needs no eviction."""
-        refused, code = "", 200
+        refused = ""
         try:
             await self._client.evict(action.pod, action.uid)
-        except (NotFound, Conflict) as error:
-            code = error.status
-        except TooManyRequests as error:
-            refused, code = error.message or BUDGET_SAYS_NO, error.status
+        except (NotFound, Conflict):
+            pass
         except ApiError as error:
-            refused, code = error.message or str(error), error.status
+            refused = f"{error.status} {error.reason}: {error.message}"
         except KubeError as error:
-            refused, code = str(error), 0
-        self._observer.answered(action, code)
+            refused = str(error)
         self._put(e.EvictionAnswered(action.pod, refused))
 
     def _seen(self, obj: Any) -> str:
@@ -196,11 +182,10 @@ class Performer:
             why = str(error) or f"no answer in {LAUNCH_TIMEOUT_S:.0f} s"
             self._refused(action, e.LaunchRefused(name, "Other", why), error)
         else:
-            self._observer.answered(action, 200)
             self._put(created)
 
     def _refused(self, action: a.Action, event: e.LaunchRefused, error: Exception) -> None:
-        self._observer.failed(action, error)
+        self._failed(action, error)
         self._put(event)
 
     async def _terminate(self, action: a.Action, provider_id: str) -> None:
@@ -211,9 +196,7 @@ class Performer:
         except InstanceNotFound:
             self._put(e.InstanceGone(provider_id))
         except (ProviderError, TimeoutError) as error:
-            self._observer.failed(action, error)
-        else:
-            self._observer.answered(action, 200)
+            self._failed(action, error)
 
 
 def _lane(action: a.Action) -> object:

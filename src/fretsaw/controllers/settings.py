@@ -128,6 +128,8 @@ class Run(msgspec.Struct, frozen=True):
     """All settings of a process, as they were found."""
 
     values: dict[str, Any]
+    texts: dict[str, str]
+    """As they were written."""
     origin: dict[str, str]
     """Where each comes from: `flag`, `environment` or `default`."""
 
@@ -158,12 +160,14 @@ class Run(msgspec.Struct, frozen=True):
     def lines(self) -> list[str]:
         """One line for each setting: its flag, value, and where that comes from."""
         width = max(len(setting.flag) for setting in TABLE)
-        return [f"--{s.flag:<{width}} {_shown(self.values[s.flag]):<28} {self.origin[s.flag]}" for s in TABLE]
+        shown = {setting.flag: self.texts[setting.flag] or '""' for setting in TABLE}
+        across = max(map(len, shown.values()))
+        return [f"--{flag:<{width}}  {text:<{across}}  {self.origin[flag]}" for flag, text in shown.items()]
 
 
 def found(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Run:
     """The settings. flags: by name, None for those not given. Raises UserError that names the flag or variable."""
-    values, origin = {}, {}
+    values, texts, origin = {}, {}, {}
     for setting in TABLE:
         text, where, source = setting.default, "", "default"
         if (given := flags.get(setting.flag)) is not None:
@@ -174,11 +178,5 @@ def found(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Ru
             values[setting.flag] = setting.read(text)
         except ValueError as error:
             raise UserError(where, "cannot be read", repr(text), str(error)) from error
-        origin[setting.flag] = source
-    return Run(values, origin)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, dict):
-        return ",".join(f"{name}={str(on).lower()}" for name, on in value.items())
-    return str(value).lower() if isinstance(value, bool) else str(value) or '""'
+        texts[setting.flag], origin[setting.flag] = text, source
+    return Run(values, texts, origin)

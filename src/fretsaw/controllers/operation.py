@@ -12,9 +12,9 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -23,12 +23,13 @@ from fretsaw.controllers.cloud import Cloud
 from fretsaw.controllers.inbox import Inbox
 from fretsaw.controllers.leader import Election, Terms
 from fretsaw.controllers.manager import Listener, Manager
-from fretsaw.controllers.performer import Observer, Performer
+from fretsaw.controllers.performer import Performer
 from fretsaw.controllers.probes import metrics, probes
 from fretsaw.controllers.settings import Run
 from fretsaw.engine import actions as a
 from fretsaw.engine.options import Options
 from fretsaw.engine.state import ClusterState
+from fretsaw.engine.turn import Turn
 from fretsaw.kube.access import Access
 from fretsaw.kube.client import Client
 from fretsaw.kube.http import Http, Limits
@@ -40,26 +41,60 @@ STUCK_S = 300.0
 """A leader that has not ended a turn for so long is not healthy."""
 
 
-class Hearing(msgspec.Struct, frozen=True):
-    """Who hears what happens: metrics, logs, the recorder."""
+class Hearing(Protocol):
+    """Who hears what happens: metrics, log, Events, the recorder. See `controllers.hearing`."""
 
-    listeners: Sequence[Listener]
-    observer: Observer
-    failed: Callable[[str, Exception], None]
-    """Called with (what was tried, why it failed) for what no action asked for."""
-    info: Callable[[str], None]
-    tell: Callable[[Client, a.Tell], Awaitable[None]]
-    scrape: Callable[[], bytes]
-    requested: Callable[[str, str, int, float], None]
-    """Called after each request; see `kube.http.Observer`."""
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        """Hear every event and turn."""
+
+    def scrape(self) -> bytes:
+        """The page of /metrics."""
+
+    def took(self, seconds: float, turn: Turn) -> None:
+        """A turn was taken."""
+
+    def leads(self, truth: bool) -> None:
+        """Whether we act from now on."""
+
+    def info(self, message: str) -> None:
+        """Something that whoever runs a cluster wants to know."""
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Something that no action asked for could not be done."""
+
+    def failed_action(self, action: a.Action, error: Exception) -> None:
+        """An action came to nothing."""
+
+    def requested(self, method: str, path: str, status: int, seconds: float) -> None:
+        """The API server has answered; see `kube.http.Observer`."""
+
+    async def announce(self, client: Client) -> None:
+        """Write Kubernetes Events, for ever."""
+
+
+class Onlooker:
+    """Does nothing, for --observe-only."""
+
+    async def perform(self, actions: Iterable[a.Action]) -> None:
+        """Leave everything as it is."""
 
 
 class Operator:
     """One process. stop: set to end it."""
 
     def __init__(
-        self, settings: Run, access: Access, provider: CloudProvider, hearing: Hearing, state: ClusterState
+        self,
+        settings: Run,
+        access: Access,
+        provider: CloudProvider,
+        hearing: Hearing,
+        state: ClusterState,
+        *,
+        observe_only: bool = False,
     ) -> None:
+        """observe_only: decide and tell, but act on nothing, whoever leads."""
+        self.observe_only = observe_only
         self.settings, self._access, self._provider, self._hearing = settings, access, provider, hearing
         self.state = state
         self.stop = asyncio.Event()
@@ -78,7 +113,7 @@ class Operator:
             client.on_unreadable(lambda kind, key, why: self._hearing.failed(f"read {kind}/{key}", ValueError(why)))
             options = await self._fitting(client)
             self.manager = manager = Manager(
-                client, options, self._clock, self._inbox, self.state, self._hearing.listeners
+                client, options, self._clock, self._inbox, self.state, self._hearing.listeners, self._hearing.took
             )
             await self._serve(stack, manager)
             election = await self._elect(stack)
@@ -137,7 +172,7 @@ class Operator:
 
     async def _elect(self, stack: AsyncExitStack) -> Election | None:
         """Our part in the election, over a connection of its own: a busy client must not cost us the lease."""
-        if self.settings["disable-leader-election"]:
+        if self.settings["disable-leader-election"] or self.observe_only:
             return None
         limits = Limits(qps=20, burst=20, connections=2, timeout_s=Terms().renew_s / 2)
         http = await stack.enter_async_context(Http(self._access, limits, agent=_agent()))
@@ -156,6 +191,7 @@ class Operator:
         return [
             ("watch", manager.watch()),
             ("cloud", cloud.run(manager.listed)),
+            ("events", self._hearing.announce(client)),
             ("lead", self._lead(client, manager, cloud, election)),
         ]
 
@@ -168,6 +204,10 @@ class Operator:
             self._hearing.info(f"leading as {election.identity}")
             keep = asyncio.create_task(election.keep())
         await manager.keep_up(lambda: manager.synced and not manager.missing and cloud.ready.is_set())
+        if self.observe_only:
+            await manager.lead(Onlooker(), self._acting)
+            return
+        self._hearing.leads(True)
         performer = Performer(
             client,
             self._provider,
@@ -175,12 +215,12 @@ class Operator:
             self._inbox,
             put=manager.put,
             allowed=self._acting,
-            tell=lambda tell: self._hearing.tell(client, tell),
-            observer=self._hearing.observer,
+            failed=self._hearing.failed_action,
         )
         try:
             await manager.lead(performer, self._acting)
         finally:
+            self._hearing.leads(False)
             await performer.close()
             if keep is not None:
                 keep.cancel()
@@ -193,7 +233,7 @@ class Operator:
             self._inbox,
             self._clock,
             put=manager.put,
-            leading=self._acting,
+            leading=lambda: self._acting() and not self.observe_only,
             failed=self._hearing.failed,
         )
 
