@@ -15,6 +15,10 @@ import msgspec
 from fretsaw.api.meta import Object
 
 
+REQUIRED = ("message", "reason")
+"""Fields that a condition must have, though they may be empty; our structs leave out what is empty."""
+
+
 class Patches(msgspec.Struct, frozen=True):
     """Two patches, either may be empty: the object's own, and that of its status."""
 
@@ -54,4 +58,7 @@ def locked(patch: dict[str, Any], version: str) -> dict[str, Any]:
 def _tree(obj: Object) -> dict[str, Any]:
     tree: dict[str, Any] = msgspec.to_builtins(obj)
     tree["metadata"].pop("resourceVersion", None)
+    for condition in tree.get("status", {}).get("conditions", ()):
+        for name in REQUIRED:
+            condition.setdefault(name, "")
     return tree
