@@ -141,10 +141,9 @@ class Manager:
         self.last_turn = time.monotonic()
         wake: Millis | None = 0
         while allowed():
-            if wake is None or wake > self._clock.now():
-                await self._rest(LONGEST_REST_S if wake is None else (wake - self._clock.now()) / 1000)
-                if self._inbox:
-                    await asyncio.sleep(LAG_S)
+            await self._rest(LONGEST_REST_S if wake is None else (wake - self._clock.now()) / 1000)
+            if self._inbox:
+                await asyncio.sleep(LAG_S)
             if not allowed():
                 return
             wake = await self._turn(engine, performer)

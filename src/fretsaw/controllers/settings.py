@@ -120,6 +120,8 @@ TABLE: tuple[Setting, ...] = (
     Setting("feature-gates", "", gates, "Name=true or Name=false, separated by commas."),
     Setting("packing", "cost", one_of("cost", "first-fit"), "Search for the cheapest nodes, or pack as the peer does."),
     Setting("max-pods-per-node", "250", whole(0), "How many pods one lost node may take down; 0: no cap."),
+    Setting("disruption-poll", "10s", span, "Time between two looks for what could be taken away."),
+    Setting("validation-delay", "15s", span, "How long a consolidation has to hold before it is carried out."),
     Setting("cluster-name", "", str, "The cluster's name, for tags and user data."),
 )  # fmt: skip
 
@@ -151,6 +153,8 @@ class Run(msgspec.Struct, frozen=True):
             placing=placing,
             batch_idle=self["batch-idle-duration"],
             batch_max=self["batch-max-duration"],
+            disruption_poll=self["disruption-poll"],
+            validation=self["validation-delay"],
             spot_to_spot=on["SpotToSpotConsolidation"],
             node_repair=on["NodeRepair"],
             static_capacity=on["StaticCapacity"],
