@@ -65,7 +65,7 @@ def plural(kind: str) -> str:
     low = kind.lower()
     if low.endswith("s"):
         return f"{low}es"
-    return f"{low[:-1]}ies" if low.endswith("y") else f"{low}s"
+    return f"{low[:-1]}ies" if low.endswith("y") and low[-2] not in "aeiou" else f"{low}s"
 
 
 def path_of(kind: str, key: str | None = None, subresource: str = "") -> str:
