@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("fretsaw.cli.validate_cmd:validate", "Check manifests as the API server and the controllers would."),
     "catalog": ("fretsaw.cli.catalog_cmd:catalog", "Show, export or rebuild the instance types and their prices."),
     "crds": ("fretsaw.cli.crds_cmd:crds", "Print the CustomResourceDefinitions to install."),
+    "fake-kubelet": (
+        "fretsaw.cli.fake_kubelet_cmd:fake_kubelet",
+        "Play a cloud and its nodes in a cluster without machines.",
+    ),
     "completion": ("fretsaw.cli.completion_cmd:completion", "Print the completion script for bash, zsh or fish."),
 }
 """Name → (where it lives, its line in the help)."""
