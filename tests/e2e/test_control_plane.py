@@ -17,7 +17,7 @@ import yaml
 from support.controlplane import Api, ApiError, ControlPlane, until
 from support.controlplane_api import TABLE
 from support.controlplane_binaries import kubernetes_version
-from support.controlplane_cases import Case, cases
+from support.validation_cases import Case, cases
 from support.controlplane_crds import established
 from support.shared import root, shared
 
