@@ -9,6 +9,7 @@ import gc
 import os
 import stat
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ __all__ = ["Document", "Located", "Manifests", "Problem", "dump", "load", "no_co
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 MAX_DOCUMENTS: Final = 500_000
 STDIN: Final = "-"
+GZIP: Final = b"\x1f\x8b"
+"""How a packed file begins."""
 
 
 class Manifests:
@@ -144,7 +147,7 @@ def _walk(folder: str) -> Iterator[str]:
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().removesuffix(".gz").endswith(SUFFIXES) and not name.startswith("."):
                 yield os.path.join(base, name)
 
 
@@ -156,13 +159,25 @@ def _read(file: str, stdin: bytes | None) -> Iterator[Document]:
         else:
             with open(file, "rb") as stream:
                 data = stream.read(yamltext.MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
+        data = _unpacked(data)
+    except (OSError, ValueError, zlib.error) as error:
         yield _unreadable(file, error)
         return
     yield from _objects("<stdin>" if file == STDIN else file, data)
 
 
-def _unreadable(file: str, error: OSError | ValueError) -> Document:
+def _unpacked(data: bytes) -> bytes:
+    """The bytes that gzip packed, no more of them than are read of any file. Raises ValueError, or zlib's own error."""
+    if not data.startswith(GZIP):
+        return data
+    unpacking = zlib.decompressobj(wbits=31)
+    found = unpacking.decompress(data, yamltext.MAX_BYTES + 1)
+    if not unpacking.eof and len(found) <= yamltext.MAX_BYTES:
+        raise ValueError("The packed file ends too early")
+    return found
+
+
+def _unreadable(file: str, error: OSError | ValueError | zlib.error) -> Document:
     reason = getattr(error, "strerror", None) or str(error)
     try:
         if stat.S_ISLNK(os.lstat(file).st_mode) and not os.path.exists(file):

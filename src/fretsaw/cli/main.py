@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sweep": ("fretsaw.cli.sweep_cmd:sweep", "A grid of settings, many seeds each, and which is the best."),
     "replay": ("fretsaw.cli.replay_cmd:replay", "Let the engine decide a trace again, and show what differs."),
     "story": ("fretsaw.cli.story_cmd:story", "Tell one object's life out of a simulation's trace."),
+    "snapshot": ("fretsaw.cli.snapshot_cmd:snapshot", "Save what plan and simulate read of a cluster as one file."),
     "run": ("fretsaw.cli.run_cmd:run", "Run the autoscaler in a cluster."),
     "validate": ("fretsaw.cli.validate_cmd:validate", "Check manifests as the API server and the controllers would."),
     "catalog": ("fretsaw.cli.catalog_cmd:catalog", "Show, export or rebuild the instance types and their prices."),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fretsaw.cli import errors
+from fretsaw.cli.live_options import access_options, refuse_without_live
+from fretsaw.cli.loading import found_region, loaded
 from fretsaw.cli.plan_options import setting_options, settings
 from fretsaw.cli.progress import Progress
 
@@ -32,11 +33,12 @@ Examples:
   fretsaw plan -f pools/ -f workloads/ --packing first-fit
   fretsaw plan -f cluster.yaml --explain ml/train-0
   fretsaw plan -f cluster.yaml -o json | jq .pricePerHour
-  kubectl get nodepools,ec2nodeclasses,nodes,pods -A -o yaml | fretsaw plan -f -
+  fretsaw plan --live                             the cluster of the kubeconfig
+  fretsaw plan --live -f pools/gpu-cheaper.yaml   what if I applied this?
 
 \b
 Exit codes: 0 every pod has a place · 1 a pod cannot be placed · 2 the input is
-wrong (what is right was planned all the same) · 3 the outside world failed
+wrong (what is right was planned all the same) · 3 the cluster does not answer
 """
 FILES_HELP = "File, folder, or - for standard input; repeatable. A bare PATH means the same."
 
@@ -47,6 +49,8 @@ FILES_HELP = "File, folder, or - for standard input; repeatable. A bare PATH mea
 @click.option(
     "--catalog", "catalog_file", metavar="FILE", help="Instance types and prices, instead of the shipped ones."
 )
+@click.option("--live", is_flag=True, help="A cluster as it is, with PATHs applied to it if there are any.")
+@access_options
 @setting_options
 @click.option(
     "--explain", "explained", metavar="NAMESPACE/POD", help="Only why this pod is where it is, or why it waits."
@@ -56,18 +60,23 @@ def plan(
     paths: tuple[str, ...],
     files: tuple[str, ...],
     catalog_file: str | None,
+    live: bool,
+    kubeconfig: str | None,
+    context: str | None,
     explained: str | None,
     output: str,
     **given: Any,
 ) -> int:
     """Plan the nodes that the pods in PATHs need, at the lowest price that can be found, and prove a lower bound.
 
-    NodePools, EC2NodeClasses, workloads, pods, nodes and volumes, as YAML or JSON, in any mix of files and folders.
+    NodePools, EC2NodeClasses, workloads, pods, nodes and volumes, as YAML or JSON, in any mix of files and folders, or
+    of a live cluster (--live), which is read and never written to.
     """
-    if not (sources := [*files, *paths]):
+    if not (sources := [*files, *paths]) and not live:
         raise click.UsageError(
-            "nothing to plan: name a file or folder (such as: fretsaw plan -f examples/gpu-platform)"
+            "nothing to plan: name a file or folder (such as: fretsaw plan -f examples/gpu-platform), or say --live"
         )
+    refuse_without_live(live=live, kubeconfig=kubeconfig, context=context)
     if explained and output == "json":
         raise click.UsageError(
             "--explain answers in text: leave out -o json, whose `unschedulable` has the reasons too"
@@ -77,11 +86,15 @@ def plan(
         from fretsaw import planner
 
         catalog = planner.read_catalog(catalog_file) if catalog_file else None
-        progress("reading manifests")
-        manifests = planner.load(sources)
+        source = loaded(sources, progress, live=live, kubeconfig=kubeconfig, context=context)
+        manifests = source.manifests
+        region = None if catalog is not None else found_region(manifests, given["region"])
+        given["region"] = region.name if region is not None else given["region"]
         usable = any(not document.has_errors for document in manifests.documents)
         answer, seconds = _answer(manifests, catalog, given, progress, explained) if usable else (None, 0.0)
-    _tell_problems(manifests)
+    source.tell()
+    if region is not None:
+        region.tell()
     if answer is None:
         return errors.WRONG_INPUT
     for note in answer.notes:
@@ -124,22 +137,6 @@ def _answer(
     asked = explained if not explained or "/" in explained else f"default/{explained}"
     answer = planner.plan(manifests, catalog, progress=placed, explain=asked, **settings(given))
     return answer, time.perf_counter() - started
-
-
-def _tell_problems(manifests: Manifests) -> None:
-    """Every problem with file, line, object and field on standard error; kinds that are not read on one line."""
-    from fretsaw.api.manifest import ignored
-
-    for document in manifests.documents:
-        if document.kind and document.known is None and not document.has_errors:
-            continue  # counted below
-        for located in document.located():
-            errors.say(located.severity, str(located))
-    kinds: Counter[str] = Counter()
-    for kind, number in ignored(manifests).items():
-        kinds[kind.partition(" ")[0]] += number
-    if kinds:
-        errors.say("warning", f"ignored: {', '.join(f'{number} {kind}' for kind, number in sorted(kinds.items()))}")
 
 
 def _prices(catalog: Catalog | None, region: str) -> Prices:
