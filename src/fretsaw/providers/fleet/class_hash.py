@@ -46,6 +46,6 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, dict):
         found = {key: _canonical(one) for key, one in value.items()}
         return {key: one for key, one in found.items() if one not in (None, "", 0, False, [], {})}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return sorted((_canonical(one) for one in value), key=lambda one: json.dumps(one, sort_keys=True))
     return value
