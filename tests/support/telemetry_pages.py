@@ -22,14 +22,14 @@ class Page:
     def __init__(self, text: bytes) -> None:
         self.families = list(text_string_to_metric_families(text.decode()))
 
-    def samples(self, name: str, **labels: str) -> Iterator[Sample]:
+    def samples(self, name: str, /, **labels: str) -> Iterator[Sample]:
         """The numbers of that name whose labels are, among others, these."""
         for family in self.families:
             for sample in family.samples:
                 if sample.name == name and labels.items() <= sample.labels.items():
                     yield sample
 
-    def total(self, name: str, **labels: str) -> float:
+    def total(self, name: str, /, **labels: str) -> float:
         """Their sum."""
         return sum(sample.value for sample in self.samples(name, **labels))
 

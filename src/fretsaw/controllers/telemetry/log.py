@@ -36,6 +36,8 @@ NAMED = 5
 """Pods that a line names; the others are counted."""
 FIRST = 100
 """Equal messages of one second that are all written; of the others every hundredth is."""
+HEAD = frozenset({"level", "time", "logger", "message", "commit", "error"})
+"""What every line has, so that no error's field of that name takes its place."""
 _COLOURS = {"debug": "2", "info": "36", "warn": "33", "error": "31"}
 LIFECYCLE = "nodeclaim.lifecycle"
 
@@ -233,7 +235,8 @@ def _unpacked(error: BaseException | None, *, trace: bool) -> dict[str, object]:
     if error is None:
         return {}
     found: dict[str, object] = {"error": one_line(str(error)) or type(error).__name__}
-    found |= {key: value for key, value in vars(error).items() if value and isinstance(value, str | int | float)}
+    own = {key: value for key, value in vars(error).items() if value and isinstance(value, str | int | float)}
+    found |= {key: value for key, value in own.items() if key not in HEAD}
     if trace:
         found["trace"] = "".join(traceback.format_exception(error))
     return found
