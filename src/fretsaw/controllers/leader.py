@@ -1,8 +1,9 @@
 """Who acts: one of several replicas, by a Lease of the Kubernetes API.
 
 The holder writes the lease every few seconds. Another replica takes it when nobody has written for its whole duration,
-as far as that replica has seen, so that clocks need not agree. The holder counts itself out earlier than that: what it
-sent before has been answered or given up by the time another begins. A holder that ends gives the lease back.
+as far as that replica has seen, so that clocks need not agree. The holder counts itself out earlier than that, from the
+moment it began to ask: an answer that comes late, or never, cannot make two leaders. What it had begun by then may
+still arrive in the seconds that are left. A holder that ends gives the lease back.
 Source: kubernetes.io, Leases; client-go leaderelection (defaults 15 s, 10 s, 2 s).
 """
 
@@ -10,14 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from fretsaw.kube.client import shaped
 from fretsaw.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from fretsaw.kube.http import Http
+
+GIVE_BACK_TRIES = 3
+"""The last renewal may still be under way when the lease is given back, and be faster."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,18 +36,56 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Time between two tries."""
 
 
+class _Meta(msgspec.Struct, rename="camel"):
+    resource_version: str
+
+
+class _Spec(msgspec.Struct, rename="camel"):
+    holder_identity: str | None = None
+    lease_duration_seconds: int | None = None
+    acquire_time: str | None = None
+    lease_transitions: int | None = None
+
+
+class _Lease(msgspec.Struct):
+    """What is read of a lease."""
+
+    metadata: _Meta
+    spec: _Spec | None = None
+
+
+def elapsing() -> float:
+    """Seconds of a clock that nobody sets and that goes on while the machine sleeps: the others' leases do, too."""
+    return time.clock_gettime(_CLOCK)
+
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class Election:
     """One replica's part in it."""
 
-    def __init__(self, http: Http, namespace: str, name: str, identity: str, terms: Terms | None = None) -> None:
-        """identity: of this process; no other may ever have the same one."""
+    def __init__(
+        self,
+        http: Http,
+        namespace: str,
+        name: str,
+        identity: str,
+        terms: Terms | None = None,
+        *,
+        clock: Callable[[], float] = elapsing,
+    ) -> None:
+        """identity: of this process; no other may ever have the same one. clock: seconds that pass."""
         self._http = http
         self._root = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._name, self._namespace, self.identity = name, namespace, identity
         self.terms = terms if terms is not None else Terms()
+        self._clock = clock
         self._seen: tuple[str, float] = ("", 0.0)
         """The lease's last version, and when we first saw it."""
         self._renewed: float | None = None
+        self._asked = False
+        """Whether the lease may have our name: a write whose answer was lost may have been done."""
         self.holder = ""
         """Who holds the lease, as far as we know."""
         self.problem = ""
@@ -50,42 +93,44 @@ class Election:
     @property
     def leading(self) -> bool:
         """Whether we hold the lease, and have renewed it in time."""
-        return self._renewed is not None and time.monotonic() - self._renewed < self.terms.renew_s
+        return self._renewed is not None and self._clock() - self._renewed < self.terms.renew_s
 
     async def acquire(self) -> None:
         """Return when we hold the lease."""
         while True:
-            started = time.monotonic()
+            started = self._clock()
             if await self._tried(self._take):
                 self._renewed = started
-                return
+                if self.leading:
+                    return
             await asyncio.sleep(self.terms.retry_s)
 
     async def keep(self) -> None:
-        """Renew the lease; return when it is lost."""
-        while self.leading:
+        """Renew the lease; return when it is lost. Once lost it is not taken up again: others may have acted."""
+        while True:
             await asyncio.sleep(self.terms.retry_s)
-            started = time.monotonic()
-            if await self._tried(self._take):
-                self._renewed = started
-            elif self.holder not in ("", self.identity):
+            started = self._clock()
+            renewed = self.leading and await self._tried(self._take)
+            if not self.leading or self.holder not in ("", self.identity):
                 break
+            if renewed:
+                self._renewed = started
         self._renewed = None
 
     async def release(self) -> None:
         """Give the lease back, so that another need not wait."""
-        if self._renewed is None:
-            return
         self._renewed = None
-        await self._tried(self._give_back)
+        for _ in range(GIVE_BACK_TRIES):
+            if not self._asked or await self._tried(self._give_back):
+                break
 
-    async def _tried(self, what: Callable[[], Any]) -> bool:
+    async def _tried(self, what: Callable[[], Awaitable[bool]]) -> bool:
         """Whether it could be done."""
         try:
             async with asyncio.timeout(self.terms.renew_s / 2):
-                done: bool = await what()
+                done = await what()
         except (Conflict, AlreadyExists):
-            return False  # somebody else was faster
+            done = False  # somebody else was faster
         except (KubeError, TimeoutError) as error:
             self.problem = str(error) or "the lease cannot be written: timed out"
             return False
@@ -94,55 +139,66 @@ class Election:
 
     async def _take(self) -> bool:
         try:
-            lease = await self._request("GET", self._name)
+            lease, tree = await self._read()
         except NotFound:
-            await self._request("POST", "", self._tree({}, {}, transitions=0))
-            self.holder = self.identity
+            await self._write("POST", "", {"metadata": {"name": self._name, "namespace": self._namespace}}, _Spec(), 0)
             return True
-        spec, version = lease.get("spec", {}), lease["metadata"]["resourceVersion"]
-        self.holder = spec.get("holderIdentity") or ""
-        if self.holder not in ("", self.identity) and not self._lapsed(version, spec):
+        spec = lease.spec or _Spec()
+        self.holder = spec.holder_identity or ""
+        if self.holder not in ("", self.identity) and not self._lapsed(lease.metadata.resource_version, spec):
             return False
-        moved = int(self.holder != self.identity)
-        tree = self._tree(lease["metadata"], spec, transitions=int(spec.get("leaseTransitions") or 0) + moved)
-        await self._request("PUT", self._name, tree)
-        self.holder = self.identity
+        transitions = (spec.lease_transitions or 0) + int(self.holder != self.identity)
+        await self._write("PUT", self._name, tree, spec, transitions)
         return True
 
-    def _lapsed(self, version: str, spec: dict[str, Any]) -> bool:
+    def _lapsed(self, version: str, spec: _Spec) -> bool:
         """Whether its holder has been silent for as long as it said it could be."""
-        now = time.monotonic()
+        now = self._clock()
         if self._seen[0] != version:
             self._seen = (version, now)
-        return now - self._seen[1] >= float(spec.get("leaseDurationSeconds") or self.terms.duration_s)
+        return now - self._seen[1] >= (spec.lease_duration_seconds or self.terms.duration_s)
 
     async def _give_back(self) -> bool:
-        lease = await self._request("GET", self._name)
-        if lease.get("spec", {}).get("holderIdentity") == self.identity:
-            lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
-            await self._request("PUT", self._name, lease)
+        try:
+            lease, tree = await self._read()
+        except NotFound:
+            return True
+        if lease.spec is not None and lease.spec.holder_identity == self.identity:
+            nobody = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
+            await self._request("PUT", self._name, _with(tree, nobody))
+        self._asked = False
         return True
 
-    def _tree(self, metadata: dict[str, Any], spec: dict[str, Any], *, transitions: int) -> dict[str, Any]:
-        ours = spec.get("holderIdentity") == self.identity
-        now = _now()
-        return {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": metadata or {"name": self._name, "namespace": self._namespace},
-            "spec": {
-                "holderIdentity": self.identity,
-                "leaseDurationSeconds": max(1, round(self.terms.duration_s)),
-                "acquireTime": spec.get("acquireTime", now) if ours else now,
-                "renewTime": now,
-                "leaseTransitions": transitions,
-            },
-        }
+    async def _read(self) -> tuple[_Lease, dict[str, Any]]:
+        """The lease, and all of it: what we do not know of it is written back as it was."""
+        text = await self._request("GET", self._name)
+        what = f"GET {self._root}/{self._name}"
+        return shaped(what, text, _Lease), shaped(what, text, dict)
 
-    async def _request(self, method: str, name: str, body: Any = None) -> Any:
+    async def _write(self, method: str, name: str, tree: dict[str, Any], before: _Spec, transitions: int) -> None:
+        """Put our name on the lease."""
+        now = _now()
+        acquired = before.acquire_time if before.holder_identity == self.identity else None
+        spec = {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": max(1, round(self.terms.duration_s)),
+            "acquireTime": acquired or now,
+            "renewTime": now,
+            "leaseTransitions": transitions,
+        }
+        self._asked = True
+        await self._request(method, name, _with(tree, spec))
+        self.holder = self.identity
+
+    async def _request(self, method: str, name: str, body: Any = None) -> bytes:
         path = f"{self._root}/{name}" if name else self._root
-        text = await self._http.request(method, path, body=body, patience_s=0, again=False)
-        return msgspec.json.decode(text)
+        return await self._http.request(method, path, body=body, patience_s=0, again=False)
+
+
+def _with(tree: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    """The lease with these fields."""
+    kind = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+    return {**tree, **kind, "spec": {**(tree.get("spec") or {}), **spec}}
 
 
 def _now() -> str:

@@ -118,14 +118,11 @@ class Manager:
                 case "synced":
                     self._synced.add(change.kind)
                     self._missing.discard(change.kind)
-                    self._stirred.set()
                 case "missing":
                     self._synced.add(change.kind)
                     self._missing.add(change.kind)
-                    self._stirred.set()
-                case "object":
-                    gone = change.obj is None
-                    self.put(e.Gone(change.kind, change.key) if gone else e.Changed(change.obj))
+            self._inbox.heard(change)
+            self._stirred.set()
 
     async def keep_up(self, until: Callable[[], bool]) -> None:
         """Apply what comes, without a turn, until then; what follows is left in the inbox."""

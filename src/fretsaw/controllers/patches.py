@@ -14,7 +14,6 @@ import msgspec
 
 from fretsaw.api.meta import Object
 
-
 REQUIRED = ("message", "reason")
 """Fields that a condition must have, though they may be empty; our structs leave out what is empty."""
 

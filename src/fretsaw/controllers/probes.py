@@ -14,6 +14,8 @@ from aiohttp import web
 from fretsaw.errors import UserError
 
 CONTENT = "text/plain; version=0.0.4; charset=utf-8"
+END_S = 2.0
+"""An answer that is still on its way at the end is waited for so long: a hung scrape must not hold up the lease."""
 Check = Callable[[], str]
 """Why not; empty for all is well."""
 
@@ -45,23 +47,31 @@ def _checked(checks: dict[str, Check]) -> Callable[[web.Request], Awaitable[web.
     """A line for each check, and 500 where one of them is not well."""
 
     async def answer(_: web.Request) -> web.Response:
-        found = {name: check() for name, check in checks.items()}
+        found = {name: _why_not(check) for name, check in checks.items()}
         lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in found.items()]
         return web.Response(text="\n".join(lines) + "\n", status=500 if any(found.values()) else 200)
 
     return answer
 
 
+def _why_not(check: Check) -> str:
+    """A check that fails itself is not well either, and hides no other."""
+    try:
+        return check()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
 @asynccontextmanager
 async def _served(app: web.Application, port: int, flag: str) -> AsyncIterator[int]:
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=END_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, port=port)
         try:
-            await site.start()
+            await web.TCPSite(runner, port=port).start()
         except OSError as error:
-            raise UserError(flag, "the port cannot be used", f"{port}: {error.strerror}", "another one") from error
+            why = error.strerror or str(error)
+            raise UserError(flag, "the port cannot be used", f"{port}: {why}", "another one") from error
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -1,239 +1,169 @@
 """Where the API server is, and how to say who we are: from a kubeconfig, or from inside a pod.
 
-kubeconfig files are read by lightkube; tokens of exec plugins are kept until they run out.
-Source: kubernetes.io, Organizing Cluster Access Using kubeconfig Files; client-go credential plugins.
+Source: kubernetes.io, Organizing Cluster Access Using kubeconfig Files; Accessing the Kubernetes API from a Pod.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import json
 import os
 import ssl
 import tempfile
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
-from fretsaw.api.times import millis
 from fretsaw.errors import UserError
-
-if TYPE_CHECKING:
-    from lightkube.config.kubeconfig import SingleConfig
-    from lightkube.config.models import User, UserExec
+from fretsaw.kube.credentials import Credentials, TokenFile, of_user
+from fretsaw.kube.kubeconfig import Chosen, Cluster, User, choose
+from fretsaw.kube.proxies import proxy_for, usable
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-EXEC_TIMEOUT_S = 60.0
-"""An exec plugin may ask a browser or a slow directory, but not for ever."""
-READ_ANEW_S = 60.0
-"""A kubelet renews a service account's token in its file; client-go reads it once a minute, too."""
-EARLY_S = 30.0
-"""A token is renewed so long before it runs out."""
-
-
-class Credentials(Protocol):
-    """Gives the Authorization header."""
-
-    async def header(self, *, renew: bool) -> str | None:
-        """Its value, None for none. renew: the server has refused the last one."""
-
-
-class Anonymous:
-    """No header: a client certificate says who we are, or nothing does."""
-
-    async def header(self, *, renew: bool) -> str | None:
-        """See Credentials."""
-        return None
-
-
-class Fixed:
-    """Always the same."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    async def header(self, *, renew: bool) -> str | None:
-        """See Credentials."""
-        return self._value
-
-
-class TokenFile:
-    """A token that somebody renews in its file."""
-
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
-        self._token = ""
-        self._read = 0.0
-
-    async def header(self, *, renew: bool) -> str | None:
-        """See Credentials. Raises UserError where the file cannot be read."""
-        if renew or not self._token or time.monotonic() - self._read > READ_ANEW_S:
-            try:
-                self._token = self._path.read_text().strip()
-            except OSError as error:
-                raise UserError(str(self._path), "the token cannot be read", error.strerror or str(error)) from error
-            self._read = time.monotonic()
-        return f"Bearer {self._token}"
-
-
-class ExecToken:
-    """A token that another program gives, such as `aws eks get-token`."""
-
-    def __init__(self, command: UserExec, where: str, cwd: Path | None = None) -> None:
-        self._command = command
-        self._where = where
-        self._cwd = cwd
-        self._token = ""
-        self._until = 0.0
-        self._lock = asyncio.Lock()
-
-    async def header(self, *, renew: bool) -> str | None:
-        """See Credentials. Raises UserError where the program is not there, fails or answers nonsense."""
-        async with self._lock:
-            if renew or time.time() >= self._until:
-                self._take(await self._run())
-        return f"Bearer {self._token}"
-
-    async def _run(self) -> bytes:
-        command = [self._command.command, *(self._command.args or ())]
-        env = {**os.environ, **{one.name: one.value for one in self._command.env or ()}}
-        version = self._command.apiVersion
-        about = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
-        env["KUBERNETES_EXEC_INFO"] = json.dumps(about)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *command, env=env, cwd=self._cwd, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-            )
-            out, err = await asyncio.wait_for(process.communicate(), EXEC_TIMEOUT_S)
-        except OSError as error:
-            hint = self._command.installHint or "install it, or choose another user in the kubeconfig"
-            raise UserError(self._where, f"exec plugin {command[0]} cannot be run", str(error), hint) from error
-        except TimeoutError as error:
-            process.kill()
-            raise UserError(self._where, f"exec plugin {command[0]} gave no token in {EXEC_TIMEOUT_S:.0f} s") from error
-        if process.returncode:
-            said = " ".join(err.decode("utf-8", "replace").split())[-300:]
-            raise UserError(self._where, f"exec plugin {command[0]} failed with {process.returncode}", said)
-        return out
-
-    def _take(self, out: bytes) -> None:
-        try:
-            status = json.loads(out)["status"]
-            self._token = status["token"]
-            expires = status.get("expirationTimestamp")
-            self._until = millis(expires) / 1000 - EARLY_S if expires else float("inf")
-        except (ValueError, KeyError, TypeError) as error:
-            right = "an ExecCredential with status.token; client certificates from plugins are not supported"
-            raise UserError(self._where, f"exec plugin {self._command.command} gave no token", right=right) from error
+KUBECONFIG = "~/.kube/config"
 
 
 class Access(msgspec.Struct, frozen=True, eq=False):
     """All that is needed to talk to one API server."""
 
     server: str
-    """Its URL, without a slash at the end."""
+    """Its URL, without a slash at the end. It may have a path, as behind Rancher."""
     tls: ssl.SSLContext | None
     credentials: Credentials
     namespace: str = "default"
+    proxy: str = ""
+    """URL of the proxy that leads there, empty for none."""
+    server_name: str = ""
+    """The name in the server's certificate, where it is not that of the URL."""
 
 
 def load_access(kubeconfig: str | None = None, context: str | None = None) -> Access:
-    """Access by the named kubeconfig; without a name that of $KUBECONFIG, of the pod we run in, of ~/.kube/config.
+    """Access by the named kubeconfig; without a name by those of $KUBECONFIG, of the pod we run in, of ~/.kube/config.
 
     Raises UserError that names the file and what is wrong with it.
     """
-    if kubeconfig is None and "KUBECONFIG" not in os.environ and Path(SERVICE_ACCOUNT, "token").exists():
+    if kubeconfig:
+        paths = [kubeconfig]
+    elif named := list(filter(None, os.environ.get("KUBECONFIG", "").split(os.pathsep))):
+        paths = named
+    elif Path(SERVICE_ACCOUNT, "token").exists():
         return in_cluster()
-    path = kubeconfig or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0] or "~/.kube/config"
-    return _of_file(Path(path).expanduser(), context)
+    else:
+        paths = [KUBECONFIG]
+    return _of_chosen(choose([Path(path).expanduser() for path in paths], context))
 
 
 def in_cluster(folder: str = SERVICE_ACCOUNT) -> Access:
     """Access with the service account of the pod that we run in."""
+    right = "run in a pod with a service account, or name a kubeconfig with --kubeconfig"
     try:
         host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
-        tls = ssl.create_default_context(cafile=str(Path(folder, "ca.crt")))
-        namespace = Path(folder, "namespace").read_text().strip()
-    except (KeyError, OSError) as error:
-        raise UserError(folder, "no way into the cluster", str(error), "name a kubeconfig with --kubeconfig") from error
-    host = f"[{host}]" if ":" in host else host
-    return Access(f"https://{host}:{port}", tls, TokenFile(Path(folder, "token")), namespace)
+        tls = _as_kubectl(ssl.create_default_context(cafile=str(Path(folder, "ca.crt"))))
+        namespace = Path(folder, "namespace").read_text(encoding="utf-8").strip()
+    except KeyError as error:
+        raise UserError(folder, "no way into the cluster", f"{error.args[0]} is not set", right) from error
+    except (OSError, ValueError) as error:
+        raise UserError(folder, "no way into the cluster", str(error), right) from error
+    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    proxy = proxy_for(server, os.environ)
+    return Access(server, tls, TokenFile(Path(folder, "token")), namespace or "default", proxy)
 
 
-def _of_file(path: Path, context: str | None) -> Access:
-    from lightkube.config.kubeconfig import KubeConfig
-    from lightkube.core.exceptions import ConfigError
+def _of_chosen(chosen: Chosen) -> Access:
+    cluster, where = chosen.cluster, str(chosen.cluster_file)
+    server = _url(cluster, where)
+    tls = None
+    if server.startswith("https"):
+        tls = _authority(cluster, chosen.cluster_file)
+        _present(tls, chosen.user, chosen.user_file)
+    proxy = usable(cluster.proxy_url, where) if cluster.proxy_url else proxy_for(server, os.environ)
+    credentials = of_user(chosen.user, chosen.user_file, _told(cluster, server))
+    return Access(server, tls, credentials, chosen.namespace, proxy, cluster.tls_server_name)
 
-    where = str(path)
-    if not path.is_file():
-        raise UserError(where, "no such kubeconfig", right="name one with --kubeconfig or $KUBECONFIG")
+
+def _url(cluster: Cluster, where: str) -> str:
+    """The server's URL; without a scheme it is that of kubectl: https where there is something to check."""
+    text = cluster.server
+    if text and "://" not in text:
+        checked = cluster.certificate_authority or cluster.certificate_authority_data
+        text = f"https://{text}" if checked or cluster.insecure_skip_tls_verify else f"http://{text}"
     try:
-        known = KubeConfig.from_file(path)
-        found = known.get(context)
-    except (ConfigError, msgspec.ValidationError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(where, "not a kubeconfig", str(error) or type(error).__name__) from error
-    except Exception as error:  # the YAML parser's own
-        raise UserError(where, "not a kubeconfig", " ".join(str(error).split())) from error
-    if found is None:
-        names = ", ".join(sorted(known.contexts)) or "none"
-        raise UserError(where, "no such context", context or "none is current", f"known: {names}")
-    return _of_config(found, where)
+        url = urlsplit(text)
+        good = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good or url.username is not None or url.query or url.fragment:
+        raise UserError(where, "not a server that can be reached", cluster.server or "empty", "https://host:port")
+    return text.rstrip("/")
 
 
-def _of_config(config: SingleConfig, where: str) -> Access:
-    server = config.cluster.server.rstrip("/")
-    tls = _tls(config, where) if server.startswith("https") else None
-    return Access(server, tls, _credentials(config, where), config.namespace)
+def _told(cluster: Cluster, server: str) -> dict[str, Any]:
+    """What an exec plugin is told of a server. Source: client.authentication.k8s.io/v1, Cluster."""
+    told: dict[str, Any] = {
+        "server": server,
+        "tls-server-name": cluster.tls_server_name,
+        "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
+        "certificate-authority-data": cluster.certificate_authority_data,
+        "proxy-url": cluster.proxy_url,
+    }
+    return {name: value for name, value in told.items() if value}
 
 
-def _tls(config: SingleConfig, where: str) -> ssl.SSLContext:
-    cluster, user = config.cluster, config.user
+# Certificates
+
+
+def _authority(cluster: Cluster, file: Path) -> ssl.SSLContext:
+    """Whose signature a server's certificate must have."""
+    where = f"{file} certificate-authority"
     try:
-        if cluster.certificate_auth_data:
-            tls = ssl.create_default_context(cadata=base64.b64decode(cluster.certificate_auth_data).decode())
-        elif cluster.certificate_auth:
-            tls = ssl.create_default_context(cafile=str(config.abs_file(cluster.certificate_auth)))
+        if cluster.certificate_authority_data:
+            where += "-data"
+            data = _decoded(cluster.certificate_authority_data)
+            tls = ssl.create_default_context(cadata=data.decode("ascii", "ignore"))  # around the PEM may be comments
+        elif cluster.certificate_authority:
+            tls = ssl.create_default_context(cafile=str(file.parent / cluster.certificate_authority))
         else:
             tls = ssl.create_default_context()
-        if cluster.insecure:
-            tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-        if user is not None:
-            _present(tls, config, user)
     except (OSError, ValueError) as error:
-        raise UserError(where, "a certificate or key cannot be used", str(error)) from error
+        raise UserError(where, "not a certificate that can be used", str(error)) from error
+    if cluster.insecure_skip_tls_verify:
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    return _as_kubectl(tls)
+
+
+def _as_kubectl(tls: ssl.SSLContext) -> ssl.SSLContext:
+    """Not stricter than kubectl: many clusters' own certificates lack what Python 3.13 asks for by default."""
+    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return tls
 
 
-def _present(tls: ssl.SSLContext, config: SingleConfig, user: User) -> None:
+def _present(tls: ssl.SSLContext, user: User, file: Path) -> None:
     """Our own certificate. OpenSSL takes files only, so what stands in the kubeconfig itself is a file for a moment."""
-    if user.client_cert_data and user.client_key_data:
+    if not (user.client_certificate or user.client_certificate_data):
+        return
+    where = f"{file} client-certificate or client-key"
+    try:
         with tempfile.TemporaryDirectory() as folder:
-            files = [Path(folder, "cert"), Path(folder, "key")]
-            for file, data in zip(files, (user.client_cert_data, user.client_key_data), strict=True):
-                file.touch(mode=0o600)
-                file.write_bytes(base64.b64decode(data))
-            tls.load_cert_chain(*map(str, files))
-    elif user.client_cert:
-        key = str(config.abs_file(user.client_key)) if user.client_key else None
-        tls.load_cert_chain(str(config.abs_file(user.client_cert)), key)
+            certificate = _file(folder, "cert", user.client_certificate_data, file.parent / user.client_certificate)
+            named = file.parent / user.client_key if user.client_key else certificate  # one file may hold both
+            key = _file(folder, "key", user.client_key_data, named)
+            # The empty password: without it OpenSSL asks on the terminal for that of an encrypted key, and waits.
+            tls.load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        raise UserError(where, "cannot be used", str(error), "a PEM certificate and its key") from error
 
 
-def _credentials(config: SingleConfig, where: str) -> Credentials:
-    user: Any = config.user
-    if user is None:
-        return Anonymous()
-    if user.token_file:
-        return TokenFile(Path(config.abs_file(user.token_file)))
-    if user.token:
-        return Fixed(f"Bearer {user.token}")
-    if user.exec:
-        return ExecToken(user.exec, where, config.fname.parent if config.fname is not None else None)
-    if user.username and user.password:
-        pair = base64.b64encode(f"{user.username}:{user.password}".encode()).decode()
-        return Fixed(f"Basic {pair}")
-    if user.auth_provider:
-        raise UserError(where, "auth-provider is no longer a part of Kubernetes", right="use an exec plugin")
-    return Anonymous()
+def _file(folder: str, name: str, data: str, named: Path) -> Path:
+    """The file itself, or one with the data, which comes first where there are both."""
+    if not data:
+        return named
+    path = Path(folder, name)
+    path.touch(mode=0o600)
+    path.write_bytes(_decoded(data))
+    return path
+
+
+def _decoded(data: str) -> bytes:
+    """Of base64, which may be broken into lines. Raises ValueError."""
+    return base64.b64decode("".join(data.split()), validate=True)

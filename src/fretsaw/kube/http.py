@@ -3,14 +3,14 @@
 Every request has a timeout. Retried are requests that cannot have taken effect (no connection), those that may be made
 twice (all but POST; a POST of a named object answers AlreadyExists the second time, so its callers may ask for it), and
 those the server was too busy for. Waits double from 0.1 s, by a random part so that many clients do not come at once.
+A refused token is renewed once. Redirects are not followed: a POST would arrive as a GET.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any
 
@@ -19,15 +19,15 @@ import msgspec
 
 from fretsaw.errors import UserError
 from fretsaw.kube.access import Access
-from fretsaw.kube.errors import ApiError, Unreachable, of_answer
+from fretsaw.kube.errors import ApiError, NotUnderstood, Unreachable, of_answer
+from fretsaw.kube.pace import Backoff, Bucket
 
 Observer = Callable[[str, str, int, float], None]
-"""Called after each request with (method, path, status, seconds); status 0: no answer."""
-BUSY = frozenset({429, 500, 502, 503, 504})
-"""Statuses that another try may change."""
+"""Called after each request with (method, path, status, seconds); status 0: no answer. Streams are not told."""
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
-_CONTENT = {"POST": "application/json", "PUT": "application/json", "DELETE": "application/json"}
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+"""What aiohttp raises before it has a connection to the server."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,12 +38,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     burst: int = 300
     """Requests that may be made at once after a rest (KUBE_CLIENT_BURST)."""
     connections: int = 64
-    """Open at the same time: a request that holds none waits for one."""
+    """Requests under way at the same time: more wait in their order. Streams come on top of that."""
     timeout_s: float = 15.0
     """For one request and its answer; pages of lists take a few seconds on a busy server."""
     connect_s: float = 5.0
     patience_s: float = 30.0
     """How long a request is tried again before its error is told."""
+    answer_bytes: int = 512 * 1024 * 1024
+    """The largest answer that is read: a page of objects as large as etcd takes them."""
+    line_bytes: int = 64 * 1024 * 1024
+    """The largest line of a stream: an object is 2 MB at most, and what never ends would fill the memory."""
 
 
 class Http:
@@ -55,15 +59,18 @@ class Http:
         self.observers: list[Observer] = []
         self._agent = agent
         self._session: aiohttp.ClientSession | None = None
-        self._tokens = float(self.limits.burst)
-        self._filled = time.monotonic()
+        self._bucket = Bucket(self.limits.qps, self.limits.burst)
+        self._free = asyncio.Semaphore(self.limits.connections)
         self._worked = False
         """Whether the server has ever answered."""
 
     async def __aenter__(self) -> Http:
-        connector = aiohttp.TCPConnector(ssl=self.access.tls or True, limit=self.limits.connections)
+        # The semaphore limits requests, so that to wait for a turn costs nothing of a request's timeout.
+        connector = aiohttp.TCPConnector(ssl=self.access.tls or True, limit=0)
         headers = {"User-Agent": self._agent, "Accept": "application/json"}
-        self._session = aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=True)
+        self._session = aiohttp.ClientSession(
+            connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
+        )
         return self
 
     async def __aexit__(
@@ -85,104 +92,144 @@ class Http:
     ) -> bytes:
         """The answer's body. body: is sent as JSON. again: whether it may be made twice (all but POST may).
 
-        Raises ApiError for a refusal, Unreachable where there was no answer, after `patience_s` of trying.
+        Raises ApiError for a refusal, Unreachable where there was no answer, after `patience_s` of trying;
+        NotUnderstood, at once, for an answer without end.
         """
-        data = None if body is None else msgspec.json.encode(body)
+        asked = _Asked(method, path, query or {})
+        if body is not None:
+            asked.data, asked.content = msgspec.json.encode(body), content or "application/json"
         may_repeat = method != "POST" if again is None else again
-        patience = self.limits.patience_s if patience_s is None else patience_s
-        deadline = time.monotonic() + patience
-        wait, renew = FIRST_WAIT_S, False
+        now = asyncio.get_running_loop().time
+        deadline = now() + (self.limits.patience_s if patience_s is None else patience_s)
+        backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
         while True:
             try:
-                return await self._once(method, path, query or {}, data, content, renew=renew)
+                return await self._in_turn(asked)
             except ApiError as error:
-                if error.status == 401 and not renew:
-                    renew = True
-                    continue
-                if error.status not in BUSY or not (may_repeat or error.status == 429):
+                if not error.busy or not (may_repeat or error.status == 429):
                     raise
-                pause = max(_jittered(wait), error.retry_after_s or 0.0)
-                if time.monotonic() + pause > deadline:
+                pause = backoff.next_s(error.retry_after_s)
+                if now() + pause > deadline:
                     raise
-            except _NotConnectedError as error:
-                pause = _jittered(wait)
-                if time.monotonic() + pause > deadline:
-                    raise Unreachable(self.access.server, error.why) from error
-            except Unreachable:
-                pause = _jittered(wait)
-                if not may_repeat or time.monotonic() + pause > deadline:
+            except Unreachable as error:
+                pause = backoff.next_s()
+                if not (may_repeat or isinstance(error, _NotSent)) or now() + pause > deadline:
                     raise
             await asyncio.sleep(pause)
-            wait = min(2 * wait, LONGEST_WAIT_S)
 
-    async def stream(self, path: str, query: Mapping[str, str], idle_s: float) -> AsyncIterator[bytes]:
+    async def stream(self, path: str, query: Mapping[str, str], idle_s: float) -> AsyncGenerator[bytes, None]:
         """The lines of an answer that does not end, such as a watch. idle_s: it is given up after that much silence.
 
-        Raises ApiError for a refusal and Unreachable for silence or a broken connection; ends where the server ends it.
+        Raises ApiError for a refusal, Unreachable for silence or a broken connection, NotUnderstood for a line without
+        end; ends where the server ends it. Close it (`contextlib.aclosing`): it holds a connection.
         """
-        headers = await self._headers(renew=False)
+        asked = _Asked("GET", path, query)
         timeout = aiohttp.ClientTimeout(total=None, connect=self.limits.connect_s, sock_read=idle_s)
         try:
-            async with self._open().get(
-                self.access.server + path, params=query, headers=headers, timeout=timeout
-            ) as answer:
+            async with AsyncExitStack() as stack:
+                answer = await self._opened(stack, asked, timeout)
                 if answer.status != 200:
-                    raise of_answer(f"GET {path}", answer.status, await answer.read(), _retry_after(answer))
-                rest = b""
-                # Not `readline`, which has a limit on a line's length: objects may be megabytes long.
-                async for piece in answer.content.iter_any():
-                    *lines, rest = (rest + piece).split(b"\n")
-                    for line in lines:
-                        if line:
-                            yield line
+                    raise await self._refusal(asked, answer)
+                async for line in self._lines(asked, answer):
+                    yield line
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(self.access.server, _why(error)) from error
 
-    async def _once(
-        self, method: str, path: str, query: Mapping[str, str], data: bytes | None, content: str | None, *, renew: bool
-    ) -> bytes:
-        await self._take_turn()
-        headers = await self._headers(renew=renew)
-        if data is not None:
-            headers["Content-Type"] = content or _CONTENT[method]
-        started, status = time.monotonic(), 0
+    async def _in_turn(self, asked: _Asked) -> bytes:
+        await self._bucket.take()
+        async with self._free:
+            return await self._once(asked)
+
+    async def _once(self, asked: _Asked) -> bytes:
+        now = asyncio.get_running_loop().time
+        started, status = now(), 0
         timeout = aiohttp.ClientTimeout(total=self.limits.timeout_s, sock_connect=self.limits.connect_s)
-        url = self.access.server + path
         try:
-            async with self._open().request(
-                method, url, params=query, data=data, headers=headers, timeout=timeout
-            ) as answer:
-                status, self._worked = answer.status, True
-                body = await answer.read()
+            async with AsyncExitStack() as stack:
+                answer = await self._opened(stack, asked, timeout)
+                status = answer.status
                 if status >= 300:
-                    raise of_answer(f"{method} {path}", status, body, _retry_after(answer))
-                return body
-        except aiohttp.ClientConnectorError as error:
-            raise _NotConnectedError(_why(error)) from error
+                    raise await self._refusal(asked, answer)
+                return await self._body(asked, answer)
+        except _NOT_SENT as error:
+            raise _NotSent(self.access.server, _why(error)) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(self.access.server, _why(error)) from error
         finally:
             for observer in self.observers:
-                observer(method, path, status, time.monotonic() - started)
+                observer(asked.method, asked.path, status, now() - started)
 
-    async def _headers(self, *, renew: bool) -> dict[str, str]:
+    async def _opened(
+        self, stack: AsyncExitStack, asked: _Asked, timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        """An answer whose body is still to come. A token that is refused is renewed, once."""
+        authorization = await self._authorization(None)
+        answer = await self._answered(stack, asked, timeout, authorization)
+        if answer.status == 401 and authorization is not None:
+            anew = await self._authorization(authorization)
+            if anew != authorization:
+                answer.release()
+                answer = await self._answered(stack, asked, timeout, anew)
+        return answer
+
+    async def _answered(
+        self, stack: AsyncExitStack, asked: _Asked, timeout: aiohttp.ClientTimeout, authorization: str | None
+    ) -> aiohttp.ClientResponse:
+        headers = {"Content-Type": asked.content, "Authorization": authorization or ""}
+        opening = self._open().request(
+            asked.method,
+            self.access.server + asked.path,
+            params=asked.query,
+            data=asked.data,
+            headers={name: value for name, value in headers.items() if value},
+            timeout=timeout,
+            allow_redirects=False,
+            proxy=self.access.proxy or None,
+            server_hostname=self.access.server_name or None,
+        )
+        answer = await stack.enter_async_context(opening)
+        self._worked = True
+        return answer
+
+    async def _authorization(self, refused: str | None) -> str | None:
         """Raises UserError where we cannot even begin to say who we are; later that is a failure like others."""
         try:
-            value = await self.access.credentials.header(renew=renew)
+            return await self.access.credentials.header(refused=refused)
         except UserError as error:
             if self._worked:
                 raise Unreachable(self.access.server, str(error)) from error
             raise
-        return {} if value is None else {"Authorization": value}
 
-    async def _take_turn(self) -> None:
-        """Wait until the bucket has a token; whoever comes takes it, so that nobody waits for a token twice."""
-        now = time.monotonic()
-        self._tokens = min(float(self.limits.burst), self._tokens + (now - self._filled) * self.limits.qps)
-        self._filled = now
-        self._tokens -= 1
-        if self._tokens < 0:
-            await asyncio.sleep(-self._tokens / self.limits.qps)
+    async def _refusal(self, asked: _Asked, answer: aiohttp.ClientResponse) -> ApiError:
+        body = await self._body(asked, answer)
+        return of_answer(asked.what, answer.status, body, answer.headers.get("Retry-After"), answer.headers.get("Date"))
+
+    async def _body(self, asked: _Asked, answer: aiohttp.ClientResponse) -> bytes:
+        parts: list[bytes] = []
+        left = self.limits.answer_bytes
+        async for piece in answer.content.iter_any():
+            parts.append(piece)
+            left -= len(piece)
+            if left < 0:
+                raise NotUnderstood(asked.what, f"more than {self.limits.answer_bytes} bytes")
+        return b"".join(parts)
+
+    async def _lines(self, asked: _Asked, answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+        """Not `readline`, which has a limit on a line's length: objects may be megabytes long."""
+        parts: list[bytes] = []
+        size = 0
+        async for piece in answer.content.iter_any():
+            *lines, rest = piece.split(b"\n")
+            if lines:
+                lines[0] = b"".join((*parts, lines[0]))
+                parts, size = [], 0
+            for line in lines:
+                if line.strip():
+                    yield line
+            parts.append(rest)
+            size += len(rest)
+            if size > self.limits.line_bytes:
+                raise NotUnderstood(asked.what, f"a line of more than {self.limits.line_bytes} bytes")
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -190,20 +237,23 @@ class Http:
         return self._session
 
 
-class _NotConnectedError(Exception):
-    """The request was not sent at all."""
+class _Asked(msgspec.Struct):
+    """A request as it is sent, however often."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+    method: str
+    path: str
+    query: Mapping[str, str]
+    data: bytes | None = None
+    content: str = ""
+
+    @property
+    def what(self) -> str:
+        """Verb and path, as errors name them."""
+        return f"{self.method} {self.path}"
 
 
-def _jittered(wait: float) -> float:
-    return wait * random.uniform(0.5, 1.0)
-
-
-def _retry_after(answer: aiohttp.ClientResponse) -> str | None:
-    return answer.headers.get("Retry-After")
+class _NotSent(Unreachable):
+    """The request did not get to the server."""
 
 
 def _why(error: BaseException) -> str:
