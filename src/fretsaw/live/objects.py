@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from copy import copy
 
+from msgspec.structs import replace
+
 from fretsaw.api import admission
 from fretsaw.api.document import Document
 from fretsaw.api.kinds import split
 from fretsaw.api.labels import REGION, ZONE
 from fretsaw.api.manifest import Manifests, no_collection
+from fretsaw.api.pod import Pod, PodStatus
 from fretsaw.api.workload import CronJob, Job
 from fretsaw.api.yamltext import Chunk
 from fretsaw.live.clean import cleaned
@@ -56,6 +59,20 @@ def as_it_is(manifests: Manifests) -> Manifests:
     return Manifests(document for document in manifests.documents if not _is_over(document))
 
 
+def alone(manifests: Manifests, pod: str) -> Manifests:
+    """A cluster with no node and no other pod, where this pod (`namespace/name`) waits: what would be bought for it?"""
+    gone = {"Node", "NodeClaim", "Deployment", "ReplicaSet", "ReplicationController", "StatefulSet", "Job", "CronJob"}
+    found = []
+    for document in manifests.documents:
+        if isinstance(document.obj, Pod):
+            if document.obj.metadata.key != pod:
+                continue
+            found.append(_unbound(document, document.obj))
+        elif document.kind not in gone:
+            found.append(document)
+    return Manifests(found)
+
+
 def region_of(manifests: Manifests) -> str | None:
     """Where the cluster is: what its nodes say, or the subnets of its node classes; None where they do not say one."""
     labels = (document.obj.metadata.labels for document in manifests.of("Node") if document.obj is not None)
@@ -65,6 +82,12 @@ def region_of(manifests: Manifests) -> str | None:
         subnets = (subnet for status in statuses for subnet in status.get("subnets") or ())
         found = {str(subnet.get("zone") or "")[:-1] for subnet in subnets} - {""}
     return found.pop() if len(found) == 1 else None
+
+
+def _unbound(document: Document, pod: Pod) -> Document:
+    found = copy(document)
+    found.obj = replace(pod, spec=replace(pod.spec, node_name=""), status=PodStatus())
+    return found
 
 
 def _is_over(document: Document) -> bool:

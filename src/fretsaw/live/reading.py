@@ -49,6 +49,8 @@ class Reading(msgspec.Struct, frozen=True):
     """Kinds that we may not list."""
     namespaces: tuple[str, ...] = ()
     """What it was limited to; empty for no limit."""
+    namespace: str = "default"
+    """Of the context that led there."""
 
     def objects(self) -> Iterator[Tree]:
         """All objects, kind by kind."""
@@ -89,6 +91,7 @@ async def read(
         tuple(kind for kind, error in refusals.items() if isinstance(error, NotFound)),
         tuple(kind for kind, error in refusals.items() if not isinstance(error, NotFound)),
         tuple(namespaces),
+        connection.namespace or "default",
     )
 
 
