@@ -38,6 +38,8 @@ FIRST = 100
 """Equal messages of one second that are all written; of the others every hundredth is."""
 HEAD = frozenset({"level", "time", "logger", "message", "commit", "error"})
 """What every line has, so that no error's field of that name takes its place."""
+OBJECTS = frozenset({"NodeClaim", "Node", "NodePool", "Pod"})
+"""Fields that name an object."""
 _COLOURS = {"debug": "2", "info": "36", "warn": "33", "error": "31"}
 LIFECYCLE = "nodeclaim.lifecycle"
 
@@ -121,7 +123,8 @@ class Log:
         head = {"level": level.upper(), "time": iso(when), "logger": logger, "message": message}
         if self._commit:
             head["commit"] = self._commit
-        return json.dumps({**head, **fields}, ensure_ascii=False, default=str, separators=(",", ":"))
+        shown = {key: _reference(key, value) for key, value in fields.items()}
+        return json.dumps({**head, **shown}, ensure_ascii=False, default=str, separators=(",", ":"))
 
     def _text(self, level: Level, when: Millis, logger: str, message: str, fields: Mapping[str, object]) -> str:
         shown = " ".join(f"{self._painted('2', key + '=')}{_plain(value)}" for key, value in fields.items())
@@ -134,6 +137,13 @@ class Log:
 
     # What is notable
 
+    def _tell(self, at: Millis, controller: str, message: str, fields: Mapping[str, object]) -> None:
+        """Write what a controller did. In JSON its name is a field, as in Karpenter's lines."""
+        if self._form == "json":
+            self.say("info", "controller", message, {"controller": controller, **fields}, at)
+        else:
+            self.say("info", controller, message, fields, at)
+
     def heard(self, at: Millis, what: e.Event | Turn, state: ClusterState) -> None:
         """An event was applied, or a turn decided: write what of it is worth a line."""
         match what:
@@ -141,7 +151,7 @@ class Log:
                 self._turn(at, what, state)
             case e.LaunchRefused(claim, kind, message):
                 fields = {"NodeClaim": claim, "kind": kind, "error": message}
-                self.say("info", LIFECYCLE, "launch refused", fields, at)
+                self._tell(at, LIFECYCLE, "launch refused", fields)
             case e.Changed() | e.Gone():
                 for old, new in self._changes.of(what):
                     if self._leads:
@@ -154,10 +164,10 @@ class Log:
         for note in turn.notes:
             match note:
                 case e.CommandStarted(command):
-                    self.say("info", "disruption", "disrupting node(s)", _command(command, state), at)
+                    self._tell(at, "disruption", "disrupting node(s)", _command(command, state))
                 case e.CommandEnded(command_id, why) if why:
                     fields = {"command-id": command_id, "error": why}
-                    self.say("info", "disruption.queue", "disruption failed", fields, at)
+                    self._tell(at, "disruption.queue", "disruption failed", fields)
         for action in turn.actions:
             if isinstance(action, a.Tell):
                 fields = {"object": action.about, "type": action.type, "reason": action.reason}
@@ -166,11 +176,11 @@ class Log:
     def _pass(self, at: Millis, turn: Turn, orders: list[a.CreateClaim]) -> None:
         planned = [pod for note in turn.notes if isinstance(note, e.Planned) for pod, _ in note.placements]
         if planned:
-            self.say("info", "provisioner", "found provisionable pod(s)", {"Pods": _some(planned)}, at)
+            self._tell(at, "provisioner", "found provisionable pod(s)", {"Pods": _some(planned)})
         if orders:
             pods = sum(len(order.pods) for order in orders)
             fields = {"nodeclaims": len(orders), "pods": pods}
-            self.say("info", "provisioner", "computed new nodeclaim(s) to fit pod(s)", fields, at)
+            self._tell(at, "provisioner", "computed new nodeclaim(s) to fit pod(s)", fields)
 
     def _changed(self, at: Millis, old: Any, new: Any) -> None:
         match new if new is not None else old:
@@ -183,20 +193,20 @@ class Log:
         name = claim.metadata.name
         if old is None and name in self._ordered:
             self._ordered.discard(name)
-            self.say("info", "provisioner", "created nodeclaim", _ordered(claim), at)
+            self._tell(at, "provisioner", "created nodeclaim", _ordered(claim))
         for condition, word in (("Launched", "launched"), ("Registered", "registered"), ("Initialized", "initialized")):
             if became_true(old, new, condition):
-                self.say("info", LIFECYCLE, f"{word} nodeclaim", _machine(claim), at)
+                self._tell(at, LIFECYCLE, f"{word} nodeclaim", _machine(claim))
         if TERMINATION in lost_finalizers(old, new):
-            self.say("info", LIFECYCLE, "deleted nodeclaim", _machine(claim), at)
+            self._tell(at, LIFECYCLE, "deleted nodeclaim", _machine(claim))
 
     def _node(self, at: Millis, old: Node | None, new: Node | None, node: Node) -> None:
         if old is not None and new is not None and _is_tainted(new) and not _is_tainted(old):
             fields = {"Node": node.metadata.name, "taint.Key": DISRUPTED.key, "taint.Effect": DISRUPTED.effect}
-            self.say("info", "node.termination", "tainted node", fields, at)
+            self._tell(at, "node.termination", "tainted node", fields)
         if TERMINATION in lost_finalizers(old, new):
             fields = {"Node": node.metadata.name, "provider-id": node.spec.provider_id}
-            self.say("info", "node.termination", "deleted node", fields, at)
+            self._tell(at, "node.termination", "deleted node", fields)
 
 
 class Handler(logging.Handler):
@@ -229,6 +239,14 @@ def one_line(text: str) -> str:
     if "\n" not in text and "\r" not in text:
         return text
     return " ".join(part.strip() for part in text.splitlines() if part.strip())
+
+
+def _reference(key: str, value: object) -> object:
+    """A field of a JSON line; one that names an object is an object, as in Karpenter's lines."""
+    if key not in OBJECTS or not isinstance(value, str):
+        return value
+    namespace, _, name = value.rpartition("/")
+    return {"namespace": namespace, "name": name} if namespace else {"name": name}
 
 
 def _unpacked(error: BaseException | None, *, trace: bool) -> dict[str, object]:

@@ -143,7 +143,7 @@ def _both(one: Requirement | None, other: Requirement | None) -> Requirement | N
 def _ignored(state: ClusterState, last: e.BatchDone, storage: Storage) -> int:
     classes = {pool.spec.template.spec.node_class_ref.label for pool in state.pools.values()}
     known = WELL_KNOWN | classes
-    waiting = (state.waiting.get(pod) for pod in last.unplaced)
+    waiting = (state.waiting.get(pod) for pod in last.seen if pod not in state.planned)
     return sum(1 for pod in waiting if pod is not None and refusal(pod, storage, known) is not None)
 
 

@@ -44,11 +44,12 @@ def a_log(**more: Any) -> tuple[Log, Lines]:
 
 def test_a_json_line_has_karpenters_keys() -> None:
     log, lines = a_log(commit="abc")
-    log.info("provisioner", "did it", Pods="ns/p", count=2, ratio=0.5, empty="")
+    log.info("provisioner", "did it", Pods="ns/p", count=2, ratio=0.5, empty="", Pod="ns/p", Node="n")
     assert lines.read == [
         {
             "level": "INFO", "time": "2026-01-05T00:00:00.250Z", "logger": "provisioner", "message": "did it",
             "commit": "abc", "Pods": "ns/p", "count": 2, "ratio": 0.5, "empty": "",
+            "Pod": {"namespace": "ns", "name": "p"}, "Node": {"name": "n"},
         }
     ]  # fmt: skip
 
@@ -90,7 +91,7 @@ def test_an_error_is_one_line_without_its_trace(form: Any) -> None:
         (found,) = lines.read
         assert found["message"] == "could not launch"
         assert found["error"] == "LaunchTemplateNotFound: no such template"
-        assert (found["reason"], found["NodeClaim"]) == ("LaunchTemplateNotFound", "g1")
+        assert (found["reason"], found["NodeClaim"]) == ("LaunchTemplateNotFound", {"name": "g1"})
 
 
 def test_at_debug_an_error_says_where_it_came_from_in_one_line_still() -> None:
@@ -194,14 +195,14 @@ def test_a_run_tells_each_claim_at_each_stage_once(told: list[dict[str, Any]]) -
     ):
         lines = of(told, message)
         assert len(lines) == count
-        names = [line.get("NodeClaim", line.get("Node")) for line in lines]
+        names = [line.get("NodeClaim", line.get("Node"))["name"] for line in lines]
         assert len(set(names)) == len(names)
     assert len(of(told, "initialized nodeclaim")) == sum(n["initialized"] is not None for n in result["nodes"]["list"])
 
 
 def test_a_run_tells_its_passes_and_disruptions(told: list[dict[str, Any]]) -> None:
     first = of(told, "computed new nodeclaim(s) to fit pod(s)")[0]
-    assert first["logger"] == "provisioner"
+    assert (first["logger"], first["controller"]) == ("controller", "provisioner")
     assert first["nodeclaims"] >= 1
     assert "/" in of(told, "found provisionable pod(s)")[0]["Pods"]
     rows = told[-1]["result"]["disruptionList"]
@@ -210,13 +211,13 @@ def test_a_run_tells_its_passes_and_disruptions(told: list[dict[str, Any]]) -> N
         (row["decision"], row["reason"].lower()) for row in rows
     ]
     assert [line["replacement-nodes"] for line in lines] == [row["replacements"] for row in rows]
-    tainted = {line["Node"] for line in of(told, "tainted node")}
+    tainted = {line["Node"]["name"] for line in of(told, "tainted node")}
     assert {node for line in lines for node in line["disrupted-nodes"]} <= tainted
 
 
 def test_a_launched_claim_says_what_it_became(told: list[dict[str, Any]]) -> None:
     line = of(told, "launched nodeclaim")[0]
-    assert line["logger"] == "nodeclaim.lifecycle"
+    assert line["controller"] == "nodeclaim.lifecycle"
     assert line["provider-id"].startswith("aws:///")
     assert {"NodePool", "NodeClaim", "instance-type", "zone", "capacity-type"} <= set(line)
 
@@ -228,6 +229,12 @@ def heard(log: Log, *what: e.Event | Turn, at: Millis = START) -> None:
         if isinstance(one, e.Event):
             state.apply(one)
         log.heard(at, one, state)
+
+
+def test_a_line_of_text_names_the_controller_in_front() -> None:
+    log, lines = a_log(form="text")
+    heard(log, Turn(notes=(e.Planned((("ns/p", "g"),), START),)))
+    assert lines == ["2026-01-05T00:00:00.000Z INFO  provisioner: found provisionable pod(s)  Pods=ns/p\n"]
 
 
 def test_many_pods_are_named_only_in_part() -> None:

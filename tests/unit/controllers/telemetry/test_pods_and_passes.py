@@ -9,16 +9,18 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from fretsaw.api.catalog import Catalog, InstanceType, Offering
 from fretsaw.api.labels import NODEPOOL, ZONE
 from fretsaw.api.meta import Condition, OwnerReference
-from fretsaw.api.pod import ClaimVolume, Pod, PodSchedulingGate, Volume
+from fretsaw.api.pod import ClaimVolume, Container, Pod, PodSchedulingGate, ResourceRequirements, Volume
 from fretsaw.api.storage import PersistentVolume, PersistentVolumeClaim
 from fretsaw.api.times import SECOND, Millis, rfc3339
 from fretsaw.controllers.telemetry.pods import code_of
 from fretsaw.controllers.telemetry.scheduler import effective_zone
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
-from fretsaw.engine.turn import Turn
+from fretsaw.engine.options import Options
+from fretsaw.engine.turn import Engine, Turn
 from fretsaw.engine.volumes import Storage
 from support.lives import objects_of
 from support.performer import START
@@ -185,11 +187,17 @@ def test_pods_that_no_pool_could_help_are_told_apart() -> None:
     stage = Stage()
     gated = a_pod("gated")
     gated = replace(gated, spec=replace(gated.spec, scheduling_gates=(PodSchedulingGate("g"),)))
-    stage.put(gated, a_pod("big"))
-    pass_for(stage, gated.key, "default/big", unplaced=(gated.key, "default/big"))
+    big = a_pod("big")
+    big = replace(big, spec=replace(big.spec, containers=(Container(resources=ResourceRequirements({"cpu": "99"})),)))
+    small = InstanceType("small", {"cpu": "4", "memory": "8Gi", "pods": "9"}, offerings=[Offering("z-a", "spot", 0.1)])
+    stage.put(*objects_of({"pools": [{"name": "main"}]}), gated, big)
+    stage.happens(e.CatalogRead(("main",), Catalog([small])))
+    engine = Engine(Options(batch_idle=0))
+    for _ in range(2):  # the batch opens, then closes
+        stage.turns(engine.turn(stage.state, stage.now))
     page = stage.page()
     assert page.total("karpenter_scheduler_ignored_pods_count") == 1
-    assert page.total("karpenter_scheduler_unschedulable_pods_count") == 2
+    assert page.total("karpenter_scheduler_unschedulable_pods_count") == 1
 
 
 def test_waiting_pods_are_counted_by_the_zone_that_they_are_bound_to() -> None:
