@@ -58,6 +58,13 @@ class Program:
         """Whether it has not ended."""
         return self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int:
+        """Of a process that has ended."""
+        code = self._process.poll()
+        assert code is not None
+        return code
+
     def kill(self) -> None:
         """As a lost machine would."""
         self._process.kill()
@@ -145,7 +152,7 @@ class Live:
 
     def start_kubelet(self, *flags: str) -> None:
         """Start the fake kubelet and the cloud in it."""
-        address = f"127.0.0.1:{_free_port()}"
+        address = f"127.0.0.1:{free_port()}"
         kubeconfig = str(self.plane.kubeconfig())
         self._kubelet = Program(
             self.folder / "kubelet.log", "fake-kubelet", "--kubeconfig", kubeconfig, "--cloud", address, *flags
@@ -219,7 +226,7 @@ class Live:
         metadata = {"labels": {CASE: name}, "annotations": annotations or {}}
         disruption = {"consolidateAfter": consolidate, "consolidationPolicy": policy, "budgets": list(budgets)}
         if "replicas" in spec:
-            disruption = {"budgets": list(budgets)}
+            disruption = {"consolidateAfter": "0s", "budgets": list(budgets)}
         tree = {
             "apiVersion": "karpenter.sh/v1",
             "kind": "NodePool",
@@ -361,7 +368,7 @@ def cluster(plane: ControlPlane, folder: Path, *kubelet: str, user: str = "frets
         live.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port of the loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
