@@ -13,7 +13,7 @@ CONTROL_PLANE := PYTHONPATH=tests $(BIN)/python -m support.controlplane_serve
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header $(ARGS)
 
-.PHONY: help demo test e2e dev-cluster bench lock picture clean
+.PHONY: help demo test e2e dev-cluster bench bench-live lock picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ dev-cluster: $(VENV)/dev.stamp ## such a control plane with Fretsaw's kinds, to 
 bench: $(VENV)/dev.stamp ## speed and price against the bound; ARGS go to bench/run.py
 	$(BIN)/python bench/run.py $(ARGS)
 	$(BIN)/python -m bench.simulate
+
+bench-live: $(VENV)/dev.stamp ## `fretsaw run` on a real control plane: 10, 500 and 5,000 pods, and five minutes of rest
+	$(BIN)/python -m bench.live $(ARGS)
 
 lock: $(VENV)/dev.stamp ## renew both lock files from pyproject.toml (newest releases: ARGS=--upgrade)
 	$(UV_COMPILE) --group build --output-file requirements.lock pyproject.toml

@@ -7,7 +7,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -73,6 +73,14 @@ class Api:
                 raise ApiError(method, path, error.code, _parsed(error.read())) from None
         except urllib.error.URLError as error:
             raise (error.reason if isinstance(error.reason, OSError) else error) from None
+
+    def watch(self, path: str) -> Iterator[bytes]:
+        """The lines of a watch, until the server ends it."""
+        request = urllib.request.Request(
+            f"{self.url}{path}?watch=1", headers={"Authorization": f"Bearer {self._token}"}
+        )
+        with urllib.request.urlopen(request, context=self._tls) as response:
+            yield from response
 
     def path(self, manifest: Json, *, collection: bool = False) -> str:
         """Where an object is kept, or the collection it is created in; asks the server once for each kind."""

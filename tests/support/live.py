@@ -296,7 +296,7 @@ class Live:
         found = self.api.items(f"/api/v1/events?fieldSelector=reason%3D{reason}")
         return [event for event in found if not about or event["involvedObject"]["name"] == about]
 
-    def until(self, condition: Callable[[], T], what: str, timeout_s: float = 45) -> T:
+    def until(self, condition: Callable[[], T], what: str, timeout_s: float = 45, every_s: float = 0.1) -> T:
         """The first true answer of `condition`. An operator that has ended is a failure at once."""
 
         def asked() -> T:
@@ -305,7 +305,7 @@ class Live:
             return condition()
 
         try:
-            return until(asked, what, timeout_s)
+            return until(asked, what, timeout_s, every_s)
         except TimeoutError as error:
             said = self.operators[-1].last_words(15) if self.operators else ""
             raise AssertionError(f"{error}\n{said}") from None
