@@ -30,6 +30,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sweep": ("fretsaw.cli.sweep_cmd:sweep", "A grid of settings, many seeds each, and which is the best."),
     "replay": ("fretsaw.cli.replay_cmd:replay", "Let the engine decide a trace again, and show what differs."),
     "story": ("fretsaw.cli.story_cmd:story", "Tell one object's life out of a simulation's trace."),
+    "explain": (
+        "fretsaw.cli.explain_cmd:explain",
+        "Why a pod waits or is where it is, and whether a node could go.",
+    ),
+    "top": ("fretsaw.cli.top_cmd:top", "Nodes, GPUs, prices, waiting pods and decisions of a cluster, as they change."),
     "snapshot": ("fretsaw.cli.snapshot_cmd:snapshot", "Save what plan and simulate read of a cluster as one file."),
     "run": ("fretsaw.cli.run_cmd:run", "Run the autoscaler in a cluster."),
     "validate": ("fretsaw.cli.validate_cmd:validate", "Check manifests as the API server and the controllers would."),
