@@ -48,6 +48,20 @@ class Changes:
                     yield old, None
 
 
+class Orders(dict[str, str]):
+    """Why something was ordered, by name, until it is seen. What never comes is forgotten when there is too much."""
+
+    def note(self, name: str, why: str) -> None:
+        """Remember an order."""
+        self[name] = why
+        if len(self) > MOST_ORDERS:
+            del self[next(iter(self))]
+
+
+MOST_ORDERS = 10_000
+"""Orders that are remembered."""
+
+
 def became_true(old: NodeClaim | None, new: NodeClaim | None, condition: str) -> bool:
     """Whether a condition of a claim that was seen before holds since this change."""
     return old is not None and new is not None and _holds(new, condition) and not _holds(old, condition)

@@ -12,7 +12,7 @@ from fretsaw.api.labels import CAPACITY_TYPE, NODEPOOL, ZONE
 from fretsaw.api.meta import Object
 from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.api.times import Millis, millis
-from fretsaw.controllers.telemetry.changes import lost_finalizers, since
+from fretsaw.controllers.telemetry.changes import Orders, lost_finalizers, since
 from fretsaw.controllers.telemetry.families import Counter, Family, Histogram, doubling, seconds
 from fretsaw.controllers.telemetry.group import Group
 from fretsaw.controllers.telemetry.words import snake
@@ -112,7 +112,7 @@ class Claims(Group):
             self.unhealthy,
             self.pods_initiated,
         )
-        self._ordered: dict[str, str] = {}
+        self._ordered = Orders()
         """Why a claim was ordered that has not been seen yet."""
         self._leaving: dict[str, str] = {}
         """Why a claim's deletion was ordered that is not deleted yet."""
@@ -122,7 +122,7 @@ class Claims(Group):
         for action in turn.actions:
             match action:
                 case a.CreateClaim(claim, reason):
-                    self._ordered[claim.metadata.name] = reason
+                    self._ordered.note(claim.metadata.name, reason)
                 case a.DeleteClaim(name, reason):
                     self._leaving.setdefault(name, reason)
 

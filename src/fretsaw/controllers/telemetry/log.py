@@ -21,7 +21,7 @@ from fretsaw.api.labels import CAPACITY_TYPE, INSTANCE_TYPE, NODEPOOL, ZONE
 from fretsaw.api.node import Node
 from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.api.times import SECOND, Millis
-from fretsaw.controllers.telemetry.changes import Changes, became_true, lost_finalizers
+from fretsaw.controllers.telemetry.changes import Changes, Orders, became_true, lost_finalizers
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.lifecycle import TERMINATION
@@ -69,7 +69,7 @@ class Log:
         self._clock = clock
         self._second: tuple[int, dict[tuple[str, str], int]] = (0, {})
         self._changes = Changes()
-        self._ordered: set[str] = set()
+        self._ordered = Orders()
         self._leads = True
 
     @property
@@ -159,7 +159,8 @@ class Log:
 
     def _turn(self, at: Millis, turn: Turn, state: ClusterState) -> None:
         orders = [action for action in turn.actions if isinstance(action, a.CreateClaim)]
-        self._ordered.update(order.claim.metadata.name for order in orders)
+        for order in orders:
+            self._ordered.note(order.claim.metadata.name, order.reason)
         self._pass(at, turn, [order for order in orders if order.reason == "provisioned"])
         for note in turn.notes:
             match note:
@@ -191,8 +192,7 @@ class Log:
 
     def _claim(self, at: Millis, old: NodeClaim | None, new: NodeClaim | None, claim: NodeClaim) -> None:
         name = claim.metadata.name
-        if old is None and name in self._ordered:
-            self._ordered.discard(name)
+        if old is None and self._ordered.pop(name, None) is not None:
             self._tell(at, "provisioner", "created nodeclaim", _ordered(claim))
         for condition, word in (("Launched", "launched"), ("Registered", "registered"), ("Initialized", "initialized")):
             if became_true(old, new, condition):

@@ -12,6 +12,7 @@ from fretsaw.api.node import Node
 from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.api.pod import Container, ResourceRequirements
 from fretsaw.api.times import MINUTE, SECOND, rfc3339
+from fretsaw.controllers.telemetry.changes import MOST_ORDERS, Orders
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.turn import Turn
@@ -101,6 +102,34 @@ def test_a_deletion_by_hand_or_of_a_fixed_pool_is_no_disruption(reason: str) -> 
         stage.turns(Turn((a.DeleteClaim("g", reason),)))
     stage.put(deleted(claim, stage.now))
     assert stage.page().total("karpenter_nodeclaims_disrupted_total") == 0
+
+
+def test_the_first_reason_for_a_deletion_counts() -> None:
+    stage = Stage()
+    pool, claim = made(claims=[{"name": "g"}])
+    stage.put(pool, claim)
+    for reason in ("empty", "expired"):
+        stage.turns(Turn((a.DeleteClaim("g", reason),)))
+    stage.put(deleted(claim, stage.now))
+    assert stage.page().by("karpenter_nodeclaims_disrupted_total", "reason") == {("empty",): 1}
+
+
+def test_orders_that_never_come_to_anything_are_forgotten_in_the_end() -> None:
+    orders = Orders()
+    for i in range(MOST_ORDERS + 3):
+        orders.note(f"g{i}", "provisioned")
+    assert len(orders) == MOST_ORDERS
+    assert next(iter(orders)) == "g3"
+
+
+def test_a_finalizer_that_is_taken_from_what_stays_ends_nothing() -> None:
+    stage = Stage()
+    objects = made(claims=[{"name": "g"}], nodes=[{"name": "n", "of": "g"}])
+    stage.put(*objects)
+    stage.put(*(replace(obj, metadata=replace(obj.metadata, finalizers=())) for obj in objects))
+    page = stage.page()
+    assert page.total("karpenter_nodes_terminated_total") == 0
+    assert page.total("karpenter_nodeclaims_terminated_total") == 0
 
 
 def test_a_claim_that_goes_without_having_been_seen_deleted_counts() -> None:

@@ -15,6 +15,7 @@ from fretsaw.api.catalog import Catalog, InstanceType, Offering
 from fretsaw.api.labels import CAPACITY_TYPE, INSTANCE_TYPE, ZONE
 from fretsaw.api.meta import Condition
 from fretsaw.api.nodeoverlay import NodeOverlay
+from fretsaw.api.nodepool import TemplateMeta
 from fretsaw.api.times import MINUTE, SECOND, rfc3339
 from fretsaw.controllers.telemetry import Telemetry
 from fretsaw.engine import actions as a
@@ -105,6 +106,17 @@ def test_a_failed_disruption_counts_replacements_that_were_not_ready_and_saves_n
     assert page.total("fretsaw_disruption_savings_per_hour_total") == 0
 
 
+def test_a_disruption_that_is_done_has_not_failed_whatever_became_of_its_replacements() -> None:
+    stage = Stage()
+    cluster(stage, "g1")
+    begun = command("g1", types=((),), replacements=("gone",), savings_usd_per_hour=1.0)
+    note(stage, e.CommandStarted(begun, stage.now))
+    note(stage, e.CommandEnded(begun.id))
+    page = stage.page()
+    assert page.total("karpenter_voluntary_disruption_queue_failures_total") == 0
+    assert page.total("fretsaw_disruption_savings_per_hour_total") == 1
+
+
 def test_rounds_that_were_cut_short_are_counted_from_nought() -> None:
     stage = Stage()
     name = "karpenter_voluntary_disruption_consolidation_timeouts_total"
@@ -170,6 +182,18 @@ def test_the_cost_is_that_of_the_catalog_and_overlays_change_only_karpenters() -
     page = stage.page()
     assert page.total("karpenter_nodepools_cost_total") == pytest.approx(0.2)
     assert page.total("fretsaw_cost_per_hour") == 0.8
+    elsewhere = {"requirements": [{"key": CAPACITY_TYPE, "operator": "In", "values": ["on-demand"]}], "price": "0.1"}
+    stage.put(msgspec.convert({"metadata": {"name": "o"}, "spec": elsewhere}, NodeOverlay))
+    assert stage.page().total("karpenter_nodepools_cost_total") == 0.8
+    stage.put(overlay)
+    own = {"requirements": [{"key": "team", "operator": "In", "values": ["a"]}], "price": "0.3"}
+    stage.put(msgspec.convert({"metadata": {"name": "p"}, "spec": {**own, "weight": 10}}, NodeOverlay))
+    assert stage.page().total("karpenter_nodepools_cost_total") == pytest.approx(0.2)
+    pool = stage.state.pools["main"]
+    template = replace(pool.spec.template, metadata=TemplateMeta(labels={"team": "a"}))
+    stage.put(replace(pool, spec=replace(pool.spec, template=template)))
+    assert stage.page().total("karpenter_nodepools_cost_total") == pytest.approx(0.6)
+    stage.happens(e.Gone("NodeOverlay", "p"))
     stage.happens(e.Gone("NodeOverlay", "o"), e.CatalogRead(("main",), catalog(1.0)))
     page = stage.page()
     assert page.total("karpenter_nodepools_cost_total") == 2
@@ -219,11 +243,13 @@ def test_a_planned_pod_lands_somewhere(node: str, landed: str) -> None:
     (pod,) = objects_of({"pods": [{"name": "p", "phase": "Pending"}]})
     stage.put(pod)
     note(stage, e.Planned((("default/p", "g2"),), stage.now), e.Planned((("default/p", "g1"),), stage.now))
+    note(stage, e.Planned((("default/virtual", "g2"),), stage.now))
     if node:
         stage.put(*objects_of({"pods": [{"name": "p", "node": node}]}))
     stage.happens(e.Gone("Pod", "default/p"))
     expected = {("as_planned",): 0, ("elsewhere",): 0, ("gone",): 0} | {(landed,): 1}
     assert stage.page().by("fretsaw_planned_pods_total", "landed") == expected
+    assert stage.telemetry.own._plans == {}
 
 
 def test_the_stages_of_a_wait_are_timed() -> None:

@@ -174,6 +174,7 @@ def told() -> list[dict[str, Any]]:
     log = Log(lines.append)
     simulation.autoscaler.listen(lambda at, what: log.heard(at, what, simulation.autoscaler.state))
     simulation.run()
+    assert log._ordered == {}
     result = simulation.result()
     found = lines.read
     found.append({"result": result, "claims": len(simulation.ledger.nodes)})

@@ -104,6 +104,16 @@ def test_a_pod_that_ends_before_it_is_ready_has_not_started() -> None:
     assert set(waits(page).values()) == {0}
 
 
+def test_the_first_place_counts_when_a_pod_is_planned_again() -> None:
+    stage, pod = Stage(), a_pod()
+    stage.put(pod)
+    pass_for(stage, pod.key, on="g")
+    stage.now += 10 * SECOND
+    pass_for(stage, pod.key, on="h")
+    stage.now += SECOND
+    assert waits(stage.page())["provisioning_unbound"] == 11
+
+
 def test_a_decision_is_timed_once_and_a_failed_pass_takes_the_place_back() -> None:
     stage, pod = Stage(), a_pod()
     stage.put(pod)
