@@ -50,13 +50,14 @@ class Life:
         self._starts = starts
 
     def reject(self, why: Rejection) -> None:
-        """It was refused."""
+        """It was refused: it holds nothing."""
         self._rejected, self._phase, self.stage = why, "Failed", "over"
+        self.requests = {}
 
     @property
     def holds(self) -> bool:
         """Whether it takes room and devices of its node."""
-        return self.stage != "over" and self._rejected is None
+        return self.stage != "over"
 
     def advance(self, now: Millis) -> Millis | None:
         """Let happen what is due by now; when the next thing is."""
