@@ -81,7 +81,7 @@ def screen(board: Board, frame: Frame, choice: Choice, width: int, height: int) 
         body = [Text(), Text("reading the cluster …", "dim")]
     else:
         body = _body(board, frame, choice, width, max(height - len(head) - 1, 3))
-    lines = [*head, *body][: max(height - 1, 1)]
+    lines = [*head, *body][: height - 1]
     lines += [Text()] * (height - 1 - len(lines))
     lines.append(foot)
     for line in lines:
@@ -127,8 +127,7 @@ def _head(board: Board, frame: Frame) -> list[Text]:
 def _totals(board: Board) -> Text:
     all_nodes = board.whole
     asked, room = all_nodes.gpus
-    unpriced = f" + {board.unpriced} unpriced" if board.unpriced else ""
-    line = Text(f"{counted(len(all_nodes.lines), 'node')} · {usd(all_nodes.price)}/h{unpriced} · GPUs {asked}/{room}")
+    line = Text(f"{counted(len(all_nodes.lines), 'node')} · {_money(all_nodes)} · GPUs {asked}/{room}")
     line.append(" · ").append(f"{board.pending:,} pending", "bold red" if board.pending else "")
     line.append(f" · {counted(board.bound, 'pod')} · CPU {_percent(all_nodes.fill('cpu'))}")
     return line.append(f" · memory {_percent(all_nodes.fill('memory'))}")
@@ -165,8 +164,16 @@ def _heading(group: Group) -> Text:
     asked, room = group.gpus
     gpus = f" · GPUs {asked}/{room}" if room else ""
     return Text.assemble(
-        (group.pool, "bold cyan"), (f"  {counted(len(group.lines), 'node')} · {usd(group.price)}/h{gpus}", "dim")
+        (group.pool, "bold cyan"), (f"  {counted(len(group.lines), 'node')} · {_money(group)}{gpus}", "dim")
     )
+
+
+def _money(group: Group) -> str:
+    """`$3.000/h`, and how many nodes are not in it."""
+    unpriced = sum(line.price is None for line in group.lines)
+    if unpriced and unpriced == len(group.lines):
+        return "price not known"
+    return f"{usd(group.price)}/h{f' + {unpriced} unpriced' if unpriced else ''}"
 
 
 def _columns(lines: Sequence[Line]) -> list[table.Column]:

@@ -104,11 +104,6 @@ class Board(msgspec.Struct, frozen=True):
         """All nodes as one group."""
         return Group("", tuple(line for group in self.groups for line in group.lines))
 
-    @property
-    def unpriced(self) -> int:
-        """Nodes whose price is not known."""
-        return sum(line.price is None for line in self.whole.lines)
-
 
 def _share(lines: Iterable[Line], resource: str) -> float | None:
     held = tuple(lines)
