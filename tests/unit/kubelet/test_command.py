@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from click.testing import CliRunner
@@ -11,8 +12,12 @@ from click.testing import CliRunner
 from fretsaw.cli import errors, fake_kubelet_cmd
 from fretsaw.cli.fake_kubelet_cmd import Complaints, fake_kubelet
 from fretsaw.cli.main import run
+from fretsaw.engine.events import InterruptionKind
 from fretsaw.kubelet import KubeletSettings
-from fretsaw.kubelet.settings import fixed
+from fretsaw.kubelet.settings import EXIT_CODE, RUNS_FOR, STOPS_IN, fixed
+from fretsaw.providers.fake import server
+from fretsaw.providers.fake.faults import FAULTS, CallFaultKind, NodeFaultKind
+from fretsaw.providers.fake.node_class import DRIFT, NOT_READY
 
 AWAY = """
 apiVersion: v1
@@ -79,3 +84,16 @@ def test_failures_are_told_once_a_second(capsys: pytest.CaptureFixture[str], mon
     now += 1
     told.about("node/a", ValueError("no"))
     assert capsys.readouterr().err == "warning: pod/0: no\nwarning: node/a: no (and 2 more)\n"
+
+
+def test_the_page_has_every_option_and_annotation_and_no_other() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "fake-kubelet.md").read_text(encoding="utf-8")
+    options = {name for param in fake_kubelet.params for name in param.opts if name.startswith("--")} - {"--help"}
+    table = page.partition("## All options")[2]
+    assert set(re.findall(r"^\| `(--[\w-]+)", table, re.M)) == options
+    annotations = {FAULTS, NOT_READY, DRIFT, RUNS_FOR, EXIT_CODE, STOPS_IN}
+    assert set(re.findall(r"fretsaw\.dev/[\w-]+", page)) == annotations
+    faults = page.partition("| fault |")[2].partition("By annotation of an EC2NodeClass")[0]
+    assert re.findall(r"^\| `([\w-]+)", faults, re.M) == list(get_args(NodeFaultKind))
+    assert all(f"`{kind}`" in page for kind in (*get_args(CallFaultKind), *get_args(InterruptionKind)))
+    assert all(name in page for name in re.findall(r"web\.\w+\(\"(/[a-z]+)", Path(server.__file__).read_text()))
