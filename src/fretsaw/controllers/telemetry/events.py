@@ -4,6 +4,9 @@ The engine keeps its own events apart in time. Added here are those that it leav
 pass's plan, FailedScheduling again for a pod that still waits, transitions of conditions, and finalizers that went.
 An event that comes again within a while is the same object with a higher count.
 
+Not told: NoCompatibleInstanceTypes, whose reason is in FailedScheduling; DoNotDisruptUntil and
+DoNotDisruptGracePeriodElapsed, since nothing says when a protection that ends was looked at.
+
 Source: Karpenter v1.14 pkg/events; operatorpkg status package; Kubernetes client-go tools/record.
 """
 
