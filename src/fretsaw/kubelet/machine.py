@@ -41,6 +41,8 @@ class Machine:
         self.virtual = _virtual(instance)
         self.name = ""
         """Its Node's, once it has one."""
+        self.wanted = ""
+        """The name that its Node is about to get."""
         self.uid = ""
         self.address = ""
         self.node = Node()
@@ -87,21 +89,27 @@ class Machine:
         """Whether it has a Node."""
         return bool(self.name)
 
-    def join(self, name: str, now: Millis) -> dict[str, Any]:
-        """It gets a name: the Node to be made."""
-        self.name = name
-        self.address = _address(name)
+    def draft(self, name: str, now: Millis) -> dict[str, Any]:
+        """The Node to be made."""
         self.node = node_object.new_node(self.virtual, name, now)
-        self._plan(now)
         tree: dict[str, Any] = msgspec.to_builtins(self.node)
-        tree["status"] |= _facts(self.node, self.address)
+        tree["status"] |= _facts(self.node, _address(name))
         return tree
+
+    def join(self, made: Node, now: Millis) -> None:
+        """The draft has become a Node."""
+        self._be(made)
+        self._plan(now)
 
     def adopt(self, node: Node, now: Millis) -> None:
         """It has a Node already, from another life of its kubelet."""
-        self.name, self.uid, self.node = node.metadata.name, node.metadata.uid, node
-        self.address = _address(self.name)
+        self._be(node)
+        self.node = node
         self.readies = self.registers = self.untaints = now
+
+    def _be(self, node: Node) -> None:
+        self.name, self.uid = node.metadata.name, node.metadata.uid
+        self.address = _address(self.name)
 
     def _plan(self, now: Millis) -> None:
         self.readies = now + self._draw("ready")

@@ -156,23 +156,25 @@ class Nodes:
         return again if again is not None else machine.next(now)
 
     async def _join(self, machine: Machine) -> bool:
-        """Make the Node; False where another one has its name."""
-        name = node_name(next(self._numbers), machine.instance.created.labels)
-        if name in self._seen:
+        """Make the Node; False where another one has its name. Asked again after a failure, it is the same Node."""
+        name = machine.wanted or node_name(next(self._numbers), machine.instance.created.labels)
+        if name in self._seen and self._seen[name].spec.provider_id != machine.instance.provider_id:
+            machine.wanted = ""
             return False
+        machine.wanted = name
         now = self._cloud.now()
+        tree = machine.draft(name, now)
         try:
-            made: Node = await self._client.create("Node", machine.join(name, now))
+            made: Node = await self._client.create("Node", tree)
         except AlreadyExists:
             made = await self._client.get("Node", name)
             if made.spec.provider_id != machine.instance.provider_id:
-                machine.name = ""
+                machine.wanted = ""
                 return False
-        machine.uid = made.metadata.uid
+        machine.join(made, now)
         self._seen.setdefault(name, made)
         self._of_node[name] = machine
-        await writes.renew_lease(self._client, name, machine.uid, now, first=True)
-        machine.beats = now + round(self._settings.heartbeat_s * 1000)
+        await self._first_beat(machine, now)
         return True
 
     async def _report(self, machine: Machine, now: Millis) -> Millis | None:

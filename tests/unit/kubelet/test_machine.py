@@ -34,10 +34,15 @@ def at(seconds: float) -> int:
     return START + round(seconds * 1000)
 
 
-def joined(*faults: NodeFault) -> Machine:
+def joined(*faults: NodeFault, settings: KubeletSettings = TIMES) -> Machine:
     """One that has joined after 10 s."""
-    found = machine(*faults)
-    found.join(NAME, at(10))
+    return join(machine(*faults, settings=settings))
+
+
+def join(found: Machine) -> Machine:
+    """The machine once it has joined after 10 s."""
+    found.draft(NAME, at(10))
+    found.join(found.node, at(10))
     return found
 
 
@@ -52,7 +57,8 @@ def reported(found: Machine, seconds: float) -> tuple[str, Any]:
 def test_a_node_as_it_joins() -> None:
     found = machine()
     assert found.joins == at(10) == found.next(at(0))
-    tree = found.join(NAME, at(10))
+    tree = found.draft(NAME, at(10))
+    found.join(found.node, at(10))
     assert tree["metadata"]["labels"]["kubernetes.io/hostname"] == NAME
     assert tree["spec"]["providerID"] == found.instance.provider_id
     assert [taint["key"] for taint in tree["spec"]["taints"]] == [
@@ -107,8 +113,7 @@ def test_startup_taints_go_when_their_owners_are_done() -> None:
     starting, own = Taint("example.com/starting", "NoExecute"), Taint("team", "NoSchedule")
     found.instance.claim = replace(claim, spec=replace(claim.spec, taints=(own,), startup_taints=(starting,)))
     found.virtual.claim = found.instance.claim
-    found.join(NAME, at(10))
-    node: Node = found.node
+    node: Node = join(found).node
     assert not found.startup_taints(node, at(17))
     assert found.startup_taints(node, at(18))
     left = found.without_startup_taints(node)
@@ -118,8 +123,7 @@ def test_startup_taints_go_when_their_owners_are_done() -> None:
 
 
 def test_startup_taints_that_others_remove_stay() -> None:
-    found = machine(settings=replace(TIMES, startup_taints=None))
-    found.join(NAME, at(10))
+    found = joined(settings=replace(TIMES, startup_taints=None))
     assert not found.startup_taints(found.node, at(10**6))
 
 
