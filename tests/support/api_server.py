@@ -11,6 +11,7 @@ It is up while the block lasts, and remembers what it was asked.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -56,7 +57,7 @@ class ApiServer(ApiStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.url = ""
+        self.url = self.prefix = ""
         self.asked: list[Asked] = []
         self._scripts: dict[str, deque[Answer]] = defaultdict(deque)
         self.token: str | None = None
@@ -78,7 +79,7 @@ class ApiServer(ApiStore):
     async def respond(self, request: web.Request) -> web.StreamResponse:
         """The answer to anything."""
         body = msgspec.json.decode(await request.read()) if request.can_read_body else None
-        path, query = request.path, dict(request.query)
+        path, query = request.path.removeprefix(self.prefix), dict(request.query)
         self.asked.append(Asked(request.method, path, query, dict(request.headers), body))
         if self.token is not None and request.headers.get("Authorization") != f"Bearer {self.token}":
             return _json(401, status(401, "Unauthorized"))
@@ -102,16 +103,20 @@ class ApiServer(ApiStore):
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[ApiServer]:
-    """A server for as long as the block lasts."""
+async def served(
+    *, host: str = "127.0.0.1", prefix: str = "", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ApiServer]:
+    """A server for as long as the block lasts. prefix: of all paths, as behind a proxy."""
     server = ApiServer()
+    server.prefix = prefix
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.respond)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0, handler_cancellation=True)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, host, 0, ssl_context=tls).start()
+        name = f"[{host}]" if ":" in host else host
+        server.url = f"{'https' if tls else 'http'}://{name}:{runner.addresses[0][1]}{prefix}"
         yield server
     finally:
         await runner.cleanup()

@@ -53,6 +53,8 @@ class Collection:
         self.stirred = asyncio.Event()
         self.cut = asyncio.Event()
         """Set to end all watches."""
+        self.watches = 0
+        """How many there are at the moment."""
 
     def stir(self) -> None:
         """Wake whoever watches."""
@@ -152,17 +154,16 @@ class ApiStore:
             return
         place = next((i for i, (at, _, _) in enumerate(collection.log) if at > since), len(collection.log))
         cut = collection.cut
-        while not cut.is_set():
-            for _, kind, tree in collection.log[place:]:
-                place += 1
-                yield {"type": kind, "object": tree} if kind else tree
-            waits = [asyncio.ensure_future(event.wait()) for event in (collection.stirred, cut)]
-            try:
+        collection.watches += 1
+        try:
+            while not cut.is_set():
+                for _, kind, tree in collection.log[place:]:
+                    place += 1
+                    yield {"type": kind, "object": tree} if kind else tree
                 if place == len(collection.log):
-                    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for wait in waits:
-                    wait.cancel()
+                    await _first(collection.stirred, cut)
+        finally:
+            collection.watches -= 1
 
     # Within
 
@@ -230,6 +231,16 @@ class ApiStore:
         collection.log.append((self.version, "DELETED", tree))
         collection.stir()
         return tree
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Return when one of them is set."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def merged(tree: Any, patch: Any) -> Any:

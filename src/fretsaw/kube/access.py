@@ -48,7 +48,7 @@ def load_access(kubeconfig: str | None = None, context: str | None = None) -> Ac
     elif named := list(filter(None, os.environ.get("KUBECONFIG", "").split(os.pathsep))):
         paths = named
     elif Path(SERVICE_ACCOUNT, "token").exists():
-        return in_cluster()
+        return in_cluster(SERVICE_ACCOUNT)
     else:
         paths = [KUBECONFIG]
     return _of_chosen(choose([Path(path).expanduser() for path in paths], context))

@@ -17,7 +17,7 @@ from fretsaw.api.decode import to_struct
 from fretsaw.api.kinds import KINDS, Kind
 from fretsaw.api.meta import Object
 from fretsaw.kube.access import Access
-from fretsaw.kube.errors import Expired, NotUnderstood
+from fretsaw.kube.errors import NO_JSON, Expired, NotUnderstood
 from fretsaw.kube.http import Http, Limits
 
 PAGE = 500
@@ -133,7 +133,7 @@ def shaped(what: str, text: bytes | msgspec.Raw, shape: type[Shape]) -> Shape:
     """The JSON in this shape. Raises NotUnderstood. what: verb and path that it answers."""
     try:
         return msgspec.json.decode(text, type=shape)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NO_JSON as error:
         said = " ".join(bytes(text)[:80].decode("utf-8", "replace").split())
         raise NotUnderstood(what, f"{error}: {said!r}") from error
 
@@ -142,7 +142,7 @@ def bare_of(text: bytes | msgspec.Raw) -> Identity | None:
     """Which object it is; None where it does not say."""
     try:
         return msgspec.json.decode(text, type=Bare).metadata
-    except msgspec.DecodeError:
+    except NO_JSON:
         return None
 
 
@@ -226,7 +226,7 @@ class Client:
         """
         try:
             obj, wrong = decoder(kind).decode(text), ""
-        except msgspec.DecodeError:
+        except NO_JSON:
             tree = shaped(f"read {kind}", text, object)
             if isinstance(tree, dict):
                 obj, problems = to_struct(tree, kind_named(kind).load_struct())  # once more, nulls left out

@@ -27,6 +27,9 @@ LONGEST_RETRY_AFTER_S = 30.0
 BUSY = frozenset({429, 500, 502, 503, 504})
 """Statuses that another try may change."""
 
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the reader of JSON raises for text that is none, or of another shape."""
+
 
 class KubeError(ProviderError):
     """The Kubernetes API could not do it."""
@@ -138,7 +141,7 @@ def of_answer(what: str, status: int, body: bytes, retry_after: str | None = Non
     """
     try:
         told = msgspec.json.decode(body, type=_Status)
-    except msgspec.MsgspecError:
+    except NO_JSON:
         told = _Status(message=" ".join(body[:200].decode("utf-8", "replace").split()))
     return _built(what, status, told, _seconds(retry_after, date), body)
 
@@ -147,7 +150,7 @@ def of_event(what: str, tree: bytes) -> ApiError:
     """The error that a watch tells in the place of an object."""
     try:
         told = msgspec.json.decode(tree, type=_Status)
-    except msgspec.MsgspecError:
+    except NO_JSON:
         told = _Status(message="a watch ended with an error that is no Status")
     return _built(what, told.code or 500, told, None, tree)
 

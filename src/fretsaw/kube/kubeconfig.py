@@ -134,16 +134,20 @@ def _read(path: Path) -> _File:
         raise UserError(where, "not a kubeconfig", "not UTF-8 text") from error
     except OSError as error:
         raise UserError(where, "the kubeconfig cannot be read", error.strerror or str(error)) from error
-    except yaml.YAMLError as error:  # its own text quotes lines, which may be those with the token
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark is not None else ""
-        raise UserError(where, "not a kubeconfig", f"not YAML:{line} {getattr(error, 'problem', '') or ''}") from None
+    except (yaml.YAMLError, ValueError) as error:  # its own text quotes lines, which may be those with the token
+        raise UserError(where, "not a kubeconfig", f"not YAML{_place(error)}") from None
     if tree is not None and not isinstance(tree, dict):
         raise UserError(where, "not a kubeconfig", f"a {type(tree).__name__}", "a map with clusters, users, contexts")
     try:
         return msgspec.convert(strip_nulls(tree or {}), _File)
     except msgspec.ValidationError as error:
         raise UserError(where, "not a kubeconfig", str(error)) from error
+
+
+def _place(error: Exception) -> str:
+    """Where YAML ends to be YAML, and why, if the reader knows."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f", line {mark.line + 1}: {problem}" if mark is not None else ""
 
 
 def _of(files: dict[Path, _File], kind: str, name: str, where: str) -> tuple[Any, Path]:

@@ -232,7 +232,8 @@ class Reflector:
         return [Change(self.kind, key, uid=known[0])]
 
     def _reached(self, version: str) -> None:
-        if version:
+        """Only forwards: an event that comes late, or twice, is no place to go on from."""
+        if version and not older(version, self._highest):
             self._version = self._highest = version
 
 
