@@ -5,7 +5,9 @@ Helm is taken from PATH, or built once by Go. Without either these tests are ski
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from fretsaw.controllers.settings import GATES, TABLE, found
 from support.controlplane import Api, ApiError, ControlPlane, until
 from support.controlplane_crds import established, install
 from support.helm import CHART, IMAGE, HelmError, helm, missing, rendered
+from support.live import Program
 from support.rbac import Need
 
 JUDGE = "dryRun=All&fieldValidation=Strict"
@@ -431,13 +434,124 @@ def test_enforced_owner_references_need_their_rule(strict: ControlPlane, enforce
     release.name = account
     release.to("install", {"fullnameOverride": account, "rbac": {"ownerReferencesEnforced": enforced}})
     fretsaw = strict.api_with(strict.service_account_token("default", account))
-    claim = _claim(strict.api.create(_pool(account)))
+    pool = strict.api.create(_pool(account))
+    claim = _claim(pool)
     told = until(lambda: _answer(fretsaw, claim), "the rights have arrived")
     release.uninstall()
+    for made in (claim, pool):
+        strict.api.delete(made)
     if enforced:
         assert told == "created"
     else:
         assert "cannot set blockOwnerDeletion" in told
+
+
+# Run as the chart says
+
+
+@pytest.fixture
+def waiting(strict: ControlPlane, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A pool and a pod that waits for a node of it, on the server of its own; their name."""
+    name = re.sub(r"[^a-z]+", "-", request.node.name)[:40].strip("-")
+    install(strict.api, [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (CHART / "crds").iterdir()])
+    container = {"name": "main", "image": "registry.example/none", "resources": {"requests": {"cpu": "1"}}}
+    spec = {"containers": [container], "nodeSelector": {"karpenter.sh/nodepool": name}}
+    unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+    made = [_node_class(), _pool(name), pod]
+    for manifest in made:
+        strict.api.apply(manifest)
+    path = f"/api/v1/namespaces/default/pods/{name}/status"
+    strict.api("PATCH", path, {"status": {"conditions": [unschedulable]}})
+    yield name
+    for manifest in reversed(made[1:]):
+        strict.api.delete(manifest)
+
+
+@contextmanager
+def container(plane: ControlPlane, release: Release, log: Path) -> Iterator[Program]:
+    """The Deployment's container as a process: its arguments, its environment, the rights of its account."""
+    deployment = plane.api("GET", f"/apis/apps/v1/namespaces/{release.namespace}/deployments/{release.name}")
+    (found,) = deployment["spec"]["template"]["spec"]["containers"]
+    kubeconfig = plane.service_account_kubeconfig(release.namespace, release.name)
+    here = [f"--kubeconfig={kubeconfig}", "--metrics-port=0", "--health-probe-port=0"]
+    program = Program(log, *found["args"], *here, env={each["name"]: each["value"] for each in found["env"]})
+    try:
+        yield program
+        assert "orbidden" not in log.read_text(encoding="utf-8")
+    finally:
+        assert program.stop() == 0, program.last_words()
+
+
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/default/leases/karpenter-leader-election"
+
+
+def test_container_acts_with_the_rights_of_the_chart(strict: ControlPlane, waiting: str, tmp_path: Path) -> None:
+    """It takes the lease, makes a NodeClaim, tells so, and writes the status of pool, class and claim."""
+    api, release = strict.api, Release(strict, "default")
+    release.name = "acting"
+    release.to("install", {**ALONE, "fullnameOverride": "acting"})
+    with container(strict, release, tmp_path / "log") as program:
+        until(lambda: _claims(api, waiting), f"a claim is made, see {program.log}", timeout_s=90)
+        until(lambda: _ready(api, f"/apis/karpenter.sh/v1/nodepools/{waiting}"), "the pool is ready")
+        until(lambda: _ready(api, "/apis/karpenter.k8s.aws/v1/ec2nodeclasses/default"), "the class is ready")
+        until(lambda: _nominated(api, waiting), "the pod is told")
+        assert api("GET", LEASE)["spec"]["holderIdentity"]
+    assert not api("GET", LEASE)["spec"].get("holderIdentity")
+    release.uninstall()
+    for claim in _claims(api, waiting):
+        path = f"/apis/karpenter.sh/v1/nodeclaims/{claim['metadata']['name']}"
+        api("PATCH", path, {"metadata": {"finalizers": []}})
+        api.delete(claim)
+
+
+def test_container_that_observes_sees_all_and_leaves_no_trace(
+    strict: ControlPlane, waiting: str, tmp_path: Path
+) -> None:
+    api, release = strict.api, Release(strict, "default")
+    release.name = "observing"
+    release.to("install", {**ALONE, "fullnameOverride": "observing", "observeOnly": True})
+    before = _state(api, waiting)
+    with container(strict, release, tmp_path / "log") as program:
+        until(lambda: "computed new nodeclaim" in program.log.read_text(encoding="utf-8"), "it has decided", 90)
+    release.uninstall()
+    assert _claims(api, waiting) == []
+    assert _state(api, waiting) == before
+
+
+ALONE: dict[str, Any] = {
+    "provider": "fake",
+    "replicas": 1,
+    "extraArgs": ["--fake-cloud=127.0.0.1:9"],
+    "rbac": {"aggregate": False, "ownerReferencesEnforced": True},
+    "settings": {"batchIdleDuration": "300ms", "logFormat": "text"},
+}
+"""Nobody answers at the cloud's address: a claim is made, and stays without an instance."""
+
+
+def _claims(api: Api, pool: str) -> list[dict[str, Any]]:
+    return [
+        {"apiVersion": "karpenter.sh/v1", "kind": "NodeClaim", **claim}
+        for claim in api.items("/apis/karpenter.sh/v1/nodeclaims")
+        if claim["metadata"].get("labels", {}).get("karpenter.sh/nodepool") == pool
+    ]
+
+
+def _ready(api: Api, path: str) -> bool:
+    conditions = api("GET", path).get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def _nominated(api: Api, pod: str) -> bool:
+    events = api.items("/api/v1/namespaces/default/events")
+    return any(each["reason"] == "Nominated" and each["involvedObject"]["name"] == pod for each in events)
+
+
+def _state(api: Api, name: str) -> list[Any]:
+    """What somebody who acts would have changed."""
+    paths = (f"/apis/karpenter.sh/v1/nodepools/{name}", f"/api/v1/namespaces/default/pods/{name}")
+    leases = [each["metadata"]["resourceVersion"] for each in api.items(LEASE.rpartition("/")[0])]
+    return [api("GET", path)["metadata"]["resourceVersion"] for path in paths] + leases
 
 
 def _answer(api: Api, claim: dict[str, Any]) -> str:
@@ -457,6 +571,16 @@ def _pool(name: str) -> dict[str, Any]:
         "kind": "NodePool",
         "metadata": {"name": name},
         "spec": {"template": template},
+    }
+
+
+def _node_class() -> dict[str, Any]:
+    terms = {"subnetSelectorTerms": [{"id": "subnet-1"}], "securityGroupSelectorTerms": [{"id": "sg-1"}]}
+    return {
+        "apiVersion": "karpenter.k8s.aws/v1",
+        "kind": "EC2NodeClass",
+        "metadata": {"name": "default"},
+        "spec": {"role": "node", "amiSelectorTerms": [{"alias": "al2023@latest"}], **terms},
     }
 
 
