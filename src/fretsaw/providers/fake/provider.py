@@ -70,6 +70,7 @@ class FakeProvider:
         self._unavailable = Unavailable(unavailable_s, monotonic)
         self._now = now
         self._markets: dict[bytes, Market] = {}
+        self._changed: tuple[Catalog, Market] | None = None
         self._orders: dict[tuple[int, tuple[tuple[int, int], ...]], msgspec.Raw] = {}
         self.unread = 0
         """Questions for announcements that failed."""
@@ -92,10 +93,12 @@ class FakeProvider:
         """For three minutes after each failure, and each interruption."""
         return self._unavailable.all()
 
-    async def launch(self, claim: NodeClaim, node_class: EC2NodeClass | None) -> InstanceCreated:
+    async def launch(
+        self, claim: NodeClaim, node_class: EC2NodeClass | None, catalog: Catalog | None = None
+    ) -> InstanceCreated:
         """What the provider asks for is decided here, what is launched by the cloud."""
         try:
-            order = self._order(claim, node_class)
+            order = self._order(claim, node_class, catalog)
         except (NotReady, OutOfCapacity):
             # Nothing can be launched now, but something may have been, before its answer was lost.
             if (known := await self._known(claim)) is not None:
@@ -157,13 +160,13 @@ class FakeProvider:
             return None
         return answer.created
 
-    def _order(self, claim: NodeClaim, node_class: EC2NodeClass | None) -> Order:
+    def _order(self, claim: NodeClaim, node_class: EC2NodeClass | None, catalog: Catalog | None) -> Order:
         """Raises NotReady and OutOfCapacity where there is nothing to order."""
         if node_class is None:
             raise NotReady(f"EC2NodeClass {claim.spec.node_class_ref.name} is not there")
         if why := classes.problem(node_class):
             raise NotReady(why)
-        market = self._market(node_class)
+        market = self._market(node_class) if catalog is None else self._overlaid(catalog)
         asked = request(market, market.wants(claim), market.down(self._unavailable), _left(market))
         if isinstance(asked, Nothing):
             raise OutOfCapacity(asked.message)
@@ -185,6 +188,13 @@ class FakeProvider:
                 self._orders.clear()
             known = self._orders[question] = msgspec.Raw(msgspec.json.encode(_cut(market, asked)))
         return known
+
+    def _overlaid(self, catalog: Catalog) -> Market:
+        """The market of a catalog that overlays have changed; that of the last one is kept."""
+        if self._changed is None or self._changed[0] is not catalog:
+            self._orders.clear()  # they are known by the market's identity
+            self._changed = (catalog, Market(catalog))
+        return self._changed[1]
 
     def _market(self, node_class: EC2NodeClass) -> Market:
         spec, status = node_class.spec, node_class.status

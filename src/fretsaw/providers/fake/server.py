@@ -137,9 +137,10 @@ class CloudServer:
                 await asyncio.wait_for(self._clock_wakes.wait(), pause)
 
     def close(self) -> None:
-        """Let those go who wait for announcements."""
+        """Let those go who wait for announcements, and listen no longer."""
         self._closed = True
         self._changed()
+        self._cloud.on_change.remove(self._changed)
 
     def _changed(self) -> None:
         self._clock_wakes.set()

@@ -149,3 +149,17 @@ def test_a_port_that_is_taken_is_the_users_to_choose() -> None:
                 pass
 
     with_curl(work)
+
+
+def test_a_cloud_is_served_again_and_again() -> None:
+    async def run() -> None:
+        cloud = FakeCloud()
+        for _ in range(3):
+            async with serve(cloud) as url, aiohttp.ClientSession() as session:
+                waits = asyncio.ensure_future(Curl(url, session)("GET", "/interruptions?wait=50"))
+                await asyncio.sleep(0.02)
+                assert not waits.done()
+            assert cloud.on_change == []
+            waits.cancel()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
