@@ -56,7 +56,7 @@ class Asked(NamedTuple):
         return f"{self.kind.lower()}/{self.name}"
 
 
-@click.command(epilog=EPILOG, short_help="Why a pod waits or is where it is, and whether a node could go.")
+@click.command(epilog=EPILOG, short_help="Why a pod waits or is there, and whether a node could go.")
 @click.argument("what", metavar="KIND/NAME")
 @click.option("-n", "--namespace", metavar="NAMESPACE", help="Of the pod; that of the context, or default.")
 @click.option("-f", "--filename", "files", multiple=True, metavar="PATH", help="Files in place of a cluster.")

@@ -30,11 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sweep": ("fretsaw.cli.sweep_cmd:sweep", "A grid of settings, many seeds each, and which is the best."),
     "replay": ("fretsaw.cli.replay_cmd:replay", "Let the engine decide a trace again, and show what differs."),
     "story": ("fretsaw.cli.story_cmd:story", "Tell one object's life out of a simulation's trace."),
-    "explain": (
-        "fretsaw.cli.explain_cmd:explain",
-        "Why a pod waits or is where it is, and whether a node could go.",
-    ),
-    "top": ("fretsaw.cli.top_cmd:top", "Nodes, GPUs, prices, waiting pods and decisions of a cluster, as they change."),
+    "explain": ("fretsaw.cli.explain_cmd:explain", "Why a pod waits or is there, and whether a node could go."),
+    "top": ("fretsaw.cli.top_cmd:top", "A cluster's nodes, prices, pending pods and decisions, live."),
     "snapshot": ("fretsaw.cli.snapshot_cmd:snapshot", "Save what plan and simulate read of a cluster as one file."),
     "run": ("fretsaw.cli.run_cmd:run", "Run the autoscaler in a cluster."),
     "validate": ("fretsaw.cli.validate_cmd:validate", "Check manifests as the API server and the controllers would."),
@@ -57,6 +54,8 @@ HELP = """Plan and simulate the nodes that Kubernetes pods need on AWS, in Karpe
 Examples:
   fretsaw plan -f examples/gpu-platform    nodes, prices, proof, and why pods wait
   fretsaw plan -f cluster.yaml -o json     the same for a program
+  fretsaw plan --live                      the same for the cluster of your kubeconfig
+  fretsaw top                              that cluster's nodes, prices and pending pods
   fretsaw simulate scenarios/gpu-platform-week.yaml --html week.html
                                            a week of cluster life, with the bill
   fretsaw compare a.yaml b.yaml            two scenarios on the same seeds: change, or chance

@@ -10,7 +10,9 @@ import click
 from fretsaw.cli.params import dollars, duration
 
 _OPTIONS = (
-    click.option("--region", default="us-east-1", show_default=True, help="Region of the shipped catalog."),
+    click.option(
+        "--region", default="us-east-1", help="Of the shipped catalog; by default where the nodes are, else us-east-1."
+    ),
     click.option(
         "--packing",
         type=click.Choice(["cost", "first-fit"]),

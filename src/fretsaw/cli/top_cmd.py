@@ -44,9 +44,7 @@ LEAST_S = 0.2
 """Between two pictures: what changes in that time is seen together."""
 
 
-@click.command(
-    epilog=EPILOG, short_help="Nodes, GPUs, prices, waiting pods and decisions of a cluster, as they change."
-)
+@click.command(epilog=EPILOG, short_help="A cluster's nodes, prices, pending pods and decisions, live.")
 @click.option("--once", is_flag=True, help="Print a table and end, as without a terminal.")
 @click.option("--catalog", "catalog_file", metavar="FILE", help="Prices, in place of the shipped ones.")
 @access_options
