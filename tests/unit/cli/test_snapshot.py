@@ -167,7 +167,7 @@ def test_a_live_plan_is_that_of_a_snapshot_and_plans_what_waits(fretsaw: Fretsaw
         fretsaw("snapshot", "--kubeconfig", server.kubeconfig, "-o", str(file))
     assert live == fretsaw.plan("-f", str(file))
     assert live["pods"] == 2  # not the one that runs, nor the CronJob's next one
-    assert [one["pods"] for one in live["nodes"]] == [["default/p"], ["ml/q"]] or live["scheduled"] == 2
+    assert live["scheduled"] == 2
 
 
 def test_files_beside_a_cluster_are_applied_to_it(fretsaw: Fretsaw, tmp_path: Path) -> None:
