@@ -148,7 +148,7 @@ class Judge:
             return finding
         share = self.share(pool)
         going = f", and {share.disrupting} not ready or going" if share.disrupting else ""
-        why = f"{finding.why}; but the budgets of nodepool/{pool} let none go now (of {share.nodes} nodes{going})"
+        why = f"{finding.why}; but the budgets of nodepool/{pool} let none go now (of {share.nodes}{going})"
         return Finding(finding.reason, False, why)
 
     @cached_property

@@ -101,7 +101,7 @@ def test_a_budget_that_lets_nothing_go_is_named() -> None:
     found = findings(judge(*stands("n", "large", "Consolidatable"), disruption={"budgets": [{"nodes": "0"}]}))
     assert found["Empty"] == (
         False,
-        "no pod on it needs another place; but the budgets of nodepool/main let none go now (of 1 nodes)",
+        "no pod on it needs another place; but the budgets of nodepool/main let none go now (of 1)",
     )
 
 
