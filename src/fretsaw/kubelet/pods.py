@@ -49,6 +49,8 @@ class Pods:
         self._on: dict[str, set[str]] = defaultdict(set)
         """Keys by node."""
         self._lives: dict[str, Life] = {}
+        self._ended: dict[str, str] = {}
+        """Uid by key of pods that were taken away and are still heard of: their grace changes once more."""
         self._addresses = count(1)
         self.queue = WorkQueue(self._sync, now, failed, settings.workers)
 
@@ -84,13 +86,14 @@ class Pods:
             del self._lives[key]
             life = None
         if pod is None:
+            self._ended.pop(key, None)
             return None
         machine = self._machine_of(pod.spec.node_name)
         if machine is None or not machine.alive:
             return None
         now = self._now()
         if pod.metadata.deletion_timestamp:
-            return await self._end(key, pod, life, now)
+            return None if self._ended.get(key) == pod.metadata.uid else await self._end(key, pod, life, now)
         if life is None:
             if pod.is_terminal or not machine.ready(now):
                 return None
@@ -153,6 +156,7 @@ class Pods:
             if pod.metadata.finalizers and not pod.is_terminal:
                 await self._publish(key, pod, life, now)
         await writes.end_pod(self._client, key, pod.metadata.uid)
+        self._ended[key] = pod.metadata.uid
         return None
 
     # Telling

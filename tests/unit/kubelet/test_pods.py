@@ -158,6 +158,9 @@ def test_a_pod_that_is_told_to_go_is_taken_away_when_it_has_stopped() -> None:
     assert ground.machine.used["cpu"] == 1000
     assert ground.sync(told(one), seconds=2) == ["p deleted with 0"]
     assert not any(ground.machine.used.values())
+    assert ground.sync(told(one, 0)) == []  # the server says that its grace is over now, and then that it is gone
+    ground.gone(one)
+    assert ground.pods._ended == {}
 
 
 def test_who_counts_how_a_pod_ended_is_told_before_it_goes() -> None:

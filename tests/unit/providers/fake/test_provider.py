@@ -23,7 +23,7 @@ from fretsaw.providers.fake.node_class import CONDITIONS, DRIFT, FINALIZER, NOT_
 from fretsaw.providers.fake.provider import FakeProvider
 from fretsaw.providers.fake.server import serve
 from fretsaw.providers.fleet.offerings import Selector
-from support.virtual_ec2 import POOL, capacity, catalog, instance_type, offering, reserved
+from support.virtual_ec2 import G5, G6, POOL, capacity, catalog, instance_type, offering, reserved
 from unit.providers.fake.worlds import named, node_class, served
 
 Work = Callable[[FakeProvider, FakeCloud], Awaitable[None]]
@@ -304,6 +304,20 @@ def test_a_claim_that_nothing_fits_is_refused_without_a_call() -> None:
         with pytest.raises(NotReady, match="is not there"):
             await provider.launch(named("c-0"), None)
         assert cloud.log == []
+
+    asked(work)
+
+
+def test_a_catalog_with_overlays_is_bought_from_by_its_prices() -> None:
+    cheap = replace(G5, offerings=[replace(one, price=0.001) for one in G5.offerings])
+    overlaid = catalog(cheap, G6)
+
+    async def work(provider: FakeProvider, _: FakeCloud) -> None:
+        found = await ready(provider)
+        names = ("c-0", "c-1", "c-2")
+        answers = [await provider.launch(named(name), found, None if name == "c-1" else overlaid) for name in names]
+        types = [one.labels["node.kubernetes.io/instance-type"] for one in answers]
+        assert types == ["g5.xlarge", "g6.xlarge", "g5.xlarge"]
 
     asked(work)
 
