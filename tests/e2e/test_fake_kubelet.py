@@ -132,9 +132,9 @@ def pod(name: str, node: str = "", cpu: str = "100m", gpu: int = 0, **annotation
 
 @asynccontextmanager
 async def world(
-    plane: ControlPlane, settings: KubeletSettings = QUICK, cloud: FakeCloud | None = None
+    plane: ControlPlane, settings: KubeletSettings = QUICK, cloud: FakeCloud | None = None, *, keep: bool = False
 ) -> AsyncIterator[World]:
-    """A cloud, a provider and kubelets for the test's control plane; its Nodes are gone afterwards."""
+    """A cloud, a provider and kubelets for the test's control plane. keep: its Nodes stay, for others to take over."""
     found = cloud if cloud is not None else FakeCloud(CloudSettings(pending_s=0.05, shutdown_s=0.2))
     problems: list[tuple[str, Exception]] = []
     access = load_access(str(plane.kubeconfig()))
@@ -146,18 +146,15 @@ async def world(
         yield World(plane.api, found, provider)
     # Watches that were cut off say goodbye in TLS. Source: aiohttp, Client Advanced, "Graceful Shutdown".
     await asyncio.sleep(0.25)
+    if not keep:
+        ours = {one.provider_id for one in found.everything()}
+        for node in plane.api.items("/api/v1/nodes"):
+            if node["spec"].get("providerID") in ours:
+                plane.api.delete({"apiVersion": "v1", "kind": "Node", **node})
     assert problems == []
 
 
-@pytest.fixture
-def no_nodes(api: Api) -> Any:
-    """At the end of the test the cluster has no Node."""
-    yield
-    for node in api.items("/api/v1/nodes"):
-        api.delete({"apiVersion": "v1", "kind": "Node", **node})
-
-
-pytestmark = pytest.mark.usefixtures("no_nodes", "workloads")
+pytestmark = pytest.mark.usefixtures("workloads")
 
 
 def test_a_node_joins_becomes_ready_and_gets_its_gpu_late(control_plane: ControlPlane) -> None:
@@ -370,8 +367,9 @@ def test_a_machine_that_ends_is_not_heard_of_any_more(control_plane: ControlPlan
 def test_kubelets_that_come_back_take_over_what_is_there(control_plane: ControlPlane, namespace: str) -> None:
     async def run() -> None:
         cloud = FakeCloud(CloudSettings(pending_s=0.05, shutdown_s=0.2))
-        async with world(control_plane, cloud=cloud) as found:
-            node = (await found.ready_node(named("stays")))["metadata"]["name"]
+        async with world(control_plane, cloud=cloud, keep=True) as found:
+            made = await found.ready_node(named("stays"))
+            node, id_ = made["metadata"]["name"], made["spec"]["providerID"]
             path = f"/api/v1/namespaces/{namespace}/pods"
             await found.api("POST", path, pod("stays", node, gpu=1))
             await found.pods(namespace, running, "the pod runs")
@@ -381,7 +379,8 @@ def test_kubelets_that_come_back_take_over_what_is_there(control_plane: ControlP
             assert phases(pods)["stays"] == "Running"
             await found.api("DELETE", f"{path}/stays")
             await found.pods(namespace, lambda pods: len(pods) == 1, "the first is gone")
-            assert len((await found.api("GET", "/api/v1/nodes"))["items"]) == 1
+            nodes = (await found.api("GET", "/api/v1/nodes"))["items"]
+            assert [one["metadata"]["name"] for one in nodes if one["spec"].get("providerID") == id_] == [node]
 
     asyncio.run(run())
 
