@@ -44,9 +44,10 @@ bench: $(VENV)/dev.stamp ## speed and price against the bound; ARGS go to bench/
 bench-live: $(VENV)/dev.stamp ## `fretsaw run` on a real control plane: 10, 500 and 5,000 pods, and five minutes of rest
 	$(BIN)/python -m bench.live $(ARGS)
 
-lock: $(VENV)/dev.stamp ## renew both lock files from pyproject.toml (newest releases: ARGS=--upgrade)
+lock: $(VENV)/dev.stamp ## renew all lock files from pyproject.toml (newest releases: ARGS=--upgrade)
 	$(UV_COMPILE) --group build --output-file requirements.lock pyproject.toml
 	$(UV_COMPILE) --group build --group dev --extra catalog --output-file requirements-dev.lock pyproject.toml
+	$(UV_COMPILE) --extra run --constraints requirements-dev.lock --output-file requirements-run.lock pyproject.toml
 
 picture: $(VENV)/run.stamp ## renew the demo's output in README.md and docs/demo.svg
 	@$(BIN)/python docs/picture.py

@@ -52,8 +52,11 @@ class CloudProvider(Protocol):
     def unavailable(self) -> frozenset[Offering]:
         """Offerings that lately could not be had; each is forgotten after a while. `*` stands for any. No call."""
 
-    async def launch(self, claim: NodeClaim, node_class: EC2NodeClass | None) -> InstanceCreated:
-        """The claim's instance: the cheapest that may be had of what its requirements allow. Called again for the
+    async def launch(
+        self, claim: NodeClaim, node_class: EC2NodeClass | None, catalog: Catalog | None = None
+    ) -> InstanceCreated:
+        """The claim's instance: the cheapest that may be had of what its requirements allow. catalog: what its pool
+        can launch with NodeOverlays applied, whose prices then count; None where there are none. Called again for the
         same claim (by its uid), also by another process, it answers the same instance and launches no second one.
         Raises OutOfCapacity (after which `unavailable` knows), NotReady, LaunchFailed, Throttled."""
 

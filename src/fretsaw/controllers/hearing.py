@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from fretsaw.api.kinds import KINDS
 from fretsaw.api.times import Millis, rfc3339
 from fretsaw.controllers.announcer import Announcer
 from fretsaw.controllers.clock import SteadyClock
@@ -20,7 +22,7 @@ from fretsaw.engine.options import Options
 from fretsaw.engine.state import ClusterState
 from fretsaw.engine.turn import Turn
 from fretsaw.errors import OutOfCapacity
-from fretsaw.kube.client import Client
+from fretsaw.kube.client import Client, plural
 from fretsaw.kube.errors import Conflict, NotFound
 from fretsaw.trace.codec import Writer
 from fretsaw.trace.files import writing
@@ -28,6 +30,12 @@ from fretsaw.trace.files import writing
 _PATH = re.compile(
     r"/apis?(?:/(?P<group>[^/]+\.?[^/]*))??/(?P<version>v\d[^/]*)(?:/namespaces/[^/]+)?/(?P<kind>[a-z]+)(?:/[^/]+)?(?:/(?P<sub>[a-z]+))?$"
 )
+
+
+@cache
+def _kinds() -> dict[str, str]:
+    """Kinds by their name in a path."""
+    return {plural(kind): kind for _, kind in KINDS} | {"events": "Event", "leases": "Lease"}
 
 
 class Recording:
@@ -57,6 +65,7 @@ class Hearing:
         self._clock = SteadyClock()
         self._stack = ExitStack()
         self._record, self._options, self._version = record, options, version
+        self.leads(False)
         self.listeners: list[Listener] = [self.telemetry, self.log, self.announcer]
 
     def __enter__(self) -> Hearing:
@@ -80,8 +89,9 @@ class Hearing:
         return self.telemetry.page(self._clock.now(), self._state)
 
     def took(self, seconds: float, turn: Turn) -> None:
-        """A turn was taken."""
+        """A turn was taken: we lead, and so everything that there is was read."""
         self.telemetry.turn_took(seconds, turn)
+        self.telemetry.synced(self._clock.now(), True)
 
     def info(self, message: str) -> None:
         """Something that whoever runs a cluster wants to know."""
@@ -94,7 +104,10 @@ class Hearing:
     def requested(self, method: str, path: str, status: int, seconds: float) -> None:
         """The API server has answered."""
         found = _PATH.match(path)
-        group, version, kind, sub = found.group("group", "version", "kind", "sub") if found else ("", "", path, "")
+        if found is None:
+            return
+        group, version, resource, sub = found.group("group", "version", "kind", "sub")
+        kind = _kinds().get(resource, resource)
         self.telemetry.api_request(method, group or "", version, kind, sub or "", status or "<error>", seconds)
 
     def failed_action(self, action: a.Action, error: Exception) -> None:
@@ -106,6 +119,8 @@ class Hearing:
     def leads(self, truth: bool) -> None:
         """Whether we act from now on."""
         self.announcer.speaks = truth
+        self.telemetry.lead(truth)
+        self.log.lead(truth)
 
     async def announce(self, client: Client) -> None:
         """Write Kubernetes Events, for ever."""

@@ -12,9 +12,12 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from fretsaw.api.catalog import Catalog
+from fretsaw.api.labels import NODEPOOL
 from fretsaw.api.meta import Object
 from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.controllers.inbox import Inbox
+from fretsaw.controllers.overlaid import Overlaid
 from fretsaw.controllers.patches import locked, patches
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
@@ -47,6 +50,7 @@ class Performer:
     ) -> None:
         self._client, self._provider, self._state, self._inbox = client, provider, state, inbox
         self._put, self._allowed, self._failed = put, allowed, failed
+        self._overlaid = Overlaid()
         self._orders: dict[tuple[str, str], asyncio.Task[None]] = {}
         """Orders to the cloud that are not answered yet, by what they are and the claim's uid or the instance."""
 
@@ -170,7 +174,8 @@ class Performer:
         name, ref = claim.metadata.name, claim.spec.node_class_ref
         try:
             async with asyncio.timeout(LAUNCH_TIMEOUT_S):
-                created = await self._provider.launch(claim, self._state.get(ref.kind, ref.name))
+                node_class = self._state.get(ref.kind, ref.name)
+                created = await self._provider.launch(claim, node_class, self._catalog(claim))
         except OutOfCapacity as error:
             self._put(e.OfferingsOut(self._provider.unavailable()))
             self._refused(action, e.LaunchRefused(name, "InsufficientCapacity", str(error)), error)
@@ -183,6 +188,12 @@ class Performer:
             self._refused(action, e.LaunchRefused(name, "Other", why), error)
         else:
             self._put(created)
+
+    def _catalog(self, claim: NodeClaim) -> Catalog | None:
+        """What the claim's pool can launch, where overlays make that another than its class says."""
+        pool = claim.metadata.labels.get(NODEPOOL, "")
+        found = self._overlaid.catalogs(self._state).get(pool)
+        return None if found is self._state.catalogs.get(pool) else found
 
     def _refused(self, action: a.Action, event: e.LaunchRefused, error: Exception) -> None:
         self._failed(action, error)

@@ -37,10 +37,12 @@ class Timed:
         """See ports.CloudProvider."""
         return self._provider.unavailable()
 
-    async def launch(self, claim: NodeClaim, node_class: EC2NodeClass | None) -> InstanceCreated:
+    async def launch(
+        self, claim: NodeClaim, node_class: EC2NodeClass | None, catalog: Catalog | None = None
+    ) -> InstanceCreated:
         """See ports.CloudProvider."""
         with self._timer("Create"):
-            return await self._provider.launch(claim, node_class)
+            return await self._provider.launch(claim, node_class, catalog)
 
     async def terminate(self, provider_id: str) -> None:
         """See ports.CloudProvider."""

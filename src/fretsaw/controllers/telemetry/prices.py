@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from fretsaw.api.catalog import Catalog
-from fretsaw.engine.cluster import Cluster
+from fretsaw.controllers.overlaid import Overlaid
 from fretsaw.engine.machines import Machine
-from fretsaw.engine.overlay import overlaid
 from fretsaw.engine.state import ClusterState
 
 Index = dict[tuple[str, str, str], float]
@@ -21,8 +19,7 @@ class Prices:
 
     def __init__(self) -> None:
         self._indexes: dict[int, tuple[Catalog, Index]] = {}
-        self._made_from: tuple[tuple[object, ...], object] = ((), None)
-        self._overlaid: Mapping[str, Catalog] = {}
+        self._overlaid = Overlaid()
 
     def listed(self, state: ClusterState, machine: Machine) -> float | None:
         """USD an hour as the catalog has it; None for what it does not sell."""
@@ -30,21 +27,7 @@ class Prices:
 
     def adjusted(self, state: ClusterState, machine: Machine) -> float | None:
         """USD an hour as it counts in decisions: with the overlays."""
-        return self._price(self._catalogs(state).get(machine.pool), machine)
-
-    def _catalogs(self, state: ClusterState) -> Mapping[str, Catalog]:
-        overlays = tuple(state.objects.get("NodeOverlay", {}).values())
-        if not overlays:
-            return state.catalogs
-        pools = tuple(state.pools.values())
-        objects = (*overlays, *state.catalogs.values())
-        labels = [(pool.metadata.name, pool.spec.template.metadata.labels) for pool in pools]
-        known, known_labels = self._made_from
-        same = len(known) == len(objects) and all(a is b for a, b in zip(known, objects, strict=True))
-        if not same or known_labels != labels:
-            self._overlaid, _ = overlaid(Cluster(pools=pools, catalogs=state.catalogs, overlays=overlays))
-            self._made_from = (objects, labels)
-        return self._overlaid
+        return self._price(self._overlaid.catalogs(state).get(machine.pool), machine)
 
     def _price(self, catalog: Catalog | None, machine: Machine) -> float | None:
         if catalog is None:
