@@ -85,6 +85,24 @@ def test_the_bill_is_seconds_times_price_from_running_to_the_end() -> None:
     assert found.cost_usd() == pytest.approx(0.4)
 
 
+def test_an_instance_ends_once_however_often_that_is_asked() -> None:
+    time = Time()
+    found = cloud(time)
+    ended: list[str] = []
+    found.on_ended.append(lambda one: ended.append(one.why_ended))
+    id_ = found.launch(order()).created.provider_id
+    time.pass_(10)
+    found.settle()
+    time.pass_(1800)
+    found.terminate(id_)
+    time.pass_(20)
+    found.terminate(id_)
+    time.pass_(10)
+    assert found.settle() is None
+    assert found.cost_usd() == pytest.approx(0.4)
+    assert ended == ["terminated"]
+
+
 def test_stock_runs_out_by_pattern_and_the_next_price_is_taken() -> None:
     found = cloud()
     found.set_stock(Selector.of("g6.xlarge/*/on-demand"), 1)
@@ -240,13 +258,13 @@ class CloudMachine(RuleBasedStateMachine):
     def launch(self, number: int, kind: str) -> None:
         self._call(self.cloud.launch, order(f"c-{number}", kind=kind))
 
-    @rule(number=st.integers(0, 9))
+    @rule(number=st.integers(0, 3))
     def terminate(self, number: int) -> None:
         known = self.cloud.everything()
         self._call(self.cloud.terminate, known[number].provider_id if number < len(known) else "aws:///z-a/i-0")
 
     @rule(
-        number=st.integers(0, 9), kind=st.sampled_from(["spot_interrupted", "instance_terminated", "instance_status"])
+        number=st.integers(0, 3), kind=st.sampled_from(["spot_interrupted", "instance_terminated", "instance_status"])
     )
     def interrupt(self, number: int, kind: Any) -> None:
         known = self.cloud.everything()
@@ -303,4 +321,4 @@ class CloudMachine(RuleBasedStateMachine):
 
 
 TestCloudMachine = CloudMachine.TestCase
-TestCloudMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestCloudMachine.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
