@@ -56,7 +56,7 @@ def locked(patch: dict[str, Any], version: str) -> dict[str, Any]:
 
 def _tree(obj: Object) -> dict[str, Any]:
     tree: dict[str, Any] = msgspec.to_builtins(obj)
-    tree["metadata"].pop("resourceVersion", None)
+    tree.setdefault("metadata", {}).pop("resourceVersion", None)
     for condition in tree.get("status", {}).get("conditions", ()):
         for name in REQUIRED:
             condition.setdefault(name, "")
