@@ -60,13 +60,24 @@ class Stage:
     def __init__(self, driver: Driver, now: Callable[[], int]) -> None:
         self.driver = driver
         self.now = now
+        self.slack_s = 0
+
+    def begin(self, case: Obj) -> None:
+        """Make the objects that are given, and play."""
+        self.do_apply(case["given"])
+        self.driver.advance(1)
+        self.play(case["steps"])
 
     def play(self, steps: Iterable[Obj]) -> None:
         """Go through the steps; fails at the first that is not seen as expected."""
         for number, step in enumerate(steps):
             for word, value in step.items():
-                problem = getattr(self, f"do_{word}")(value)
+                problem = self.step(word, value)
                 assert not problem, f"step {number}: {problem}"
+
+    def step(self, word: str, value: Any) -> str:
+        """Do or expect one thing; what is not as expected."""
+        return getattr(self, f"do_{word}")(value) or ""
 
     # Steps
 
@@ -154,7 +165,7 @@ class Stage:
                     return f"{what} is there"
             elif len(found) != 1:
                 return f"{len(found)} are called {what}"
-            elif problem := unlike(fields, found[0], what):
+            elif problem := unlike(fields, found[0], what, self.slack_s):
                 return problem
         return ""
 
@@ -274,27 +285,44 @@ def _differ(expected: Any, found: Any) -> str:
     return "" if expected == found else f"found {found}, expected {expected}"
 
 
-def unlike(expected: Any, found: Any, where: str) -> str:
+def unlike(expected: Any, found: Any, where: str, slack_s: int = 0) -> str:
     """The first place where `found` is not as expected; empty for none.
 
     Fields that are not named may be anything; null means absent, 0 absent too. Of conditions only the named types
-    count, a null status meaning that there is none; other lists have to be of one length. `@12` stands for the time 12 s after the year's beginning.
+    count, a null status meaning that there is none; other lists have to be of one length. `@12` stands for the time
+    12 s after the year's beginning; times may differ by the slack. `~text` is anything that ends so.
     """
+
+    def first(pairs: Iterable[tuple[Any, Any, str]]) -> str:
+        return next(filter(None, (unlike(want, have, place, slack_s) for want, have, place in pairs)), "")
+
     if isinstance(expected, dict):
         if not isinstance(found, dict):
             return f"{where}: {found!r}, expected {expected!r}"
-        return next(filter(None, (unlike(v, found.get(k), f"{where}.{k}") for k, v in expected.items())), "")
+        return first((v, found.get(k), f"{where}.{k}") for k, v in expected.items())
     if isinstance(expected, list) and where.endswith(".conditions"):
         by_type = {condition["type"]: condition for condition in found or ()}
         expected = [c for c in expected if c.get("status", "") is not None or c["type"] in by_type]
-        return next(filter(None, (unlike(c, by_type.get(c["type"], {}), f"{where}.{c['type']}") for c in expected)), "")
+        return first((c, by_type.get(c["type"], {}), f"{where}.{c['type']}") for c in expected)
     if isinstance(expected, list):
         items = list(found or ())
         if len(items) != len(expected):
             return f"{where}: {items!r}, expected {expected!r}"
-        return next(filter(None, (unlike(a, b, where) for a, b in zip(expected, items, strict=True))), "")
+        return first((a, b, where) for a, b in zip(expected, items, strict=True))
     if isinstance(expected, str) and expected.startswith("@"):
         expected = rfc3339(millis("2026-01-01T00:00:00Z") + int(expected[1:]) * 1000)
     if isinstance(expected, int) and not isinstance(expected, bool) and found is None:
         found = 0
-    return "" if expected == found else f"{where}: {found!r}, expected {expected!r}"
+    if isinstance(expected, str) and expected.startswith("~") and isinstance(found, str):
+        return "" if found.endswith(expected[1:]) else f"{where}: {found!r}, expected {expected!r}"
+    return "" if same(expected, found, slack_s) else f"{where}: {found!r}, expected {expected!r}"
+
+
+def same(expected: Any, found: Any, slack_s: int) -> bool:
+    """Whether two values are equal, or times that are no further apart than the slack."""
+    if expected == found or not slack_s or not isinstance(expected, str) or not isinstance(found, str):
+        return bool(expected == found)
+    try:
+        return abs(millis(expected) - millis(found)) <= slack_s * 1000
+    except ValueError:
+        return False

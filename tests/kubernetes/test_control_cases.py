@@ -1,7 +1,6 @@
 """Autoscaler, budgets, evictions, node life and pod collection, as tables: objects, steps, then objects.
 
-A table's words are short for objects (see `short.py`); the steps go through the driver port, and three stand-ins for
-what is outside a control plane: a metrics adapter, pods that start at once, and facts about machines.
+Here they are played on the virtual control plane (see `control_play.py`).
 """
 
 from __future__ import annotations
@@ -18,8 +17,10 @@ from fretsaw.sim.hpa.controller import Autoscalers
 from fretsaw.sim.node_lifecycle import NodeLifecycle
 from fretsaw.sim.pod_gc import PodGC
 from fretsaw.sim.pod_gc import Settings as GCSettings
+from fretsaw.sim.world import World
+from kubernetes.control_play import ControlPlay
 from kubernetes.driver import VirtualDriver
-from kubernetes.short import InstantPods, TableMetrics, written_out
+from kubernetes.short import InstantPods, TableMetrics
 
 TABLES = ("hpa", "pdb", "eviction", "node_lifecycle", "pod_gc")
 FEW_FINISHED = GCSettings(most_finished=3)
@@ -33,120 +34,53 @@ def load(table: str) -> list[dict[str, Any]]:
 CASES = [pytest.param(table, case, id=f"{table}-{case['name']}") for table in TABLES for case in load(table)]
 
 
-class Run:
-    """One case's cluster."""
+class VirtualAround:
+    """What is outside of the virtual control plane."""
 
-    def __init__(self, table: str, case: dict[str, Any]) -> None:
-        self.metrics = TableMetrics()
-        parts: dict[str, list[Any]] = {
-            "hpa": [lambda world: Autoscalers(world, self.metrics)],
-            "pdb": [Budgets],
-            "eviction": [Budgets],
-            "node_lifecycle": [NodeLifecycle],
-            "pod_gc": [lambda world: PodGC(world, FEW_FINISHED)],
-        }
-        self.driver = VirtualDriver(parts[table])
-        self.world = self.driver.world
-        self.evictions = Evictions(self.world)
-        if "instant_pods" in case:
-            InstantPods(self.world, **(case["instant_pods"] or {}))
+    def __init__(self, world: World, metrics: TableMetrics) -> None:
+        self._world, self._metrics, self._evictions = world, metrics, Evictions(world)
 
-    def apply(self, items: list[dict[str, Any]]) -> None:
-        for item in items:
-            for raw in written_out(item, self.driver):
-                self.driver.apply([raw])
+    def elapsed_s(self) -> float:
+        """See Around."""
+        return (self._world.loop.now - self._world.loop.start) / 1000
 
-    def step(self, step: dict[str, Any]) -> None:
-        for word, value in step.items():
-            getattr(self, f"_{word}")(value)
+    def measured(self, values: dict[str, Any]) -> None:
+        """See Around."""
+        self._metrics.values.update(values)
 
-    def _apply(self, items: list[dict[str, Any]]) -> None:
-        self.apply(items)
+    def kubelet(self, node: str, *, runs: bool) -> None:
+        """See Around."""
+        self._world.journal.note("kubelet-started" if runs else "kubelet-stopped", f"Node/{node}")
 
-    def _delete(self, what: str) -> None:
-        kind, key = what.split(" ")
-        self.driver.delete(kind, key)
+    def instance_ends(self, provider_id: str) -> None:
+        """See Around."""
+        self._world.journal.note("instance-ended", f"Instance/{provider_id}")
 
-    def _force(self, what: str) -> None:
-        kind, key = what.split(" ")
-        self.driver.delete(kind, key, force=True)
-
-    def _wait(self, seconds: float) -> None:
-        self.driver.advance(seconds)
-
-    def _at(self, second: float) -> None:
-        """Let time pass until so many seconds after the case's beginning."""
-        self.driver.advance(second - (self.world.loop.now - self.world.loop.start) / 1000)
-
-    def _metrics(self, values: dict[str, Any]) -> None:
-        self.metrics.values.update(values)
-
-    def _kubelet_stops(self, node: str) -> None:
-        self.world.journal.note("kubelet-stopped", f"Node/{node}")
-
-    def _kubelet_starts(self, node: str) -> None:
-        self.world.journal.note("kubelet-started", f"Node/{node}")
-
-    def _instance_ends(self, provider_id: str) -> None:
-        self.world.journal.note("instance-ended", f"Instance/{provider_id}")
-
-    def _evict(self, request: dict[str, Any]) -> None:
-        answer = self.evictions.evict(f"default/{request['pod']}", request.get("uid"), request.get("grace"))
-        assert answer.startswith(request["answer"]) if request["answer"] else answer == "", answer
-
-    def _then(self, expected: dict[str, Any]) -> None:
-        for what, wanted in expected.items():
-            kind, key = what.split(" ")
-            found = self.driver.get(kind, key)
-            if wanted == "gone":
-                assert found is None, f"{what} is there"
-            else:
-                assert found is not None, f"{what} is not there"
-                problem = missing(wanted, found, what)
-                assert problem == "", problem
-
-    def _count(self, expected: dict[str, int]) -> None:
-        assert {kind: len(self.driver.list(kind)) for kind in expected} == expected
+    def evict(self, pod: str, uid: str | None, grace: int | None) -> str:
+        """See Around."""
+        return self._evictions.evict(f"default/{pod}", uid, grace)
 
 
-def missing(wanted: Any, found: Any, where: str) -> str:
-    """The first place where `found` is not as `wanted`, empty for none. Fields that are not named may be anything.
-
-    Null means absent. Each map of a list has to be like one that is there, and all but conditions have to be named.
-    """
-    if isinstance(wanted, dict):
-        if not isinstance(found, dict):
-            return f"{where}: {found!r}, wanted {wanted!r}"
-        for name, value in wanted.items():
-            if value is None and name not in found:
-                continue
-            if problem := missing(value, found.get(name), f"{where}.{name}"):
-                return problem
-        return ""
-    if isinstance(wanted, list) and wanted and isinstance(wanted[0], dict):
-        items = list(found or ())
-        if len(items) != len(wanted) and not where.endswith(".conditions"):
-            return f"{where}: {items!r}, wanted {wanted!r}"
-        for item in wanted:
-            if all(missing(item, other, where) for other in items):
-                return f"{where}: none of {items!r} is like {item!r}"
-        return ""
-    if isinstance(wanted, list):
-        found = list(found or ())
-    if isinstance(wanted, int) and not isinstance(wanted, bool) and found is None:
-        found = 0
-    return "" if wanted == found else f"{where}: {found!r}, wanted {wanted!r}"
+def play(table: str, case: dict[str, Any], driver_type: type[VirtualDriver] = VirtualDriver) -> None:
+    """Play a case on the virtual control plane."""
+    metrics = TableMetrics()
+    parts: dict[str, list[Any]] = {
+        "hpa": [lambda world: Autoscalers(world, metrics)],
+        "pdb": [Budgets],
+        "eviction": [Budgets],
+        "node_lifecycle": [NodeLifecycle],
+        "pod_gc": [lambda world: PodGC(world, FEW_FINISHED)],
+    }
+    driver = driver_type(parts[table])
+    around = VirtualAround(driver.world, metrics)
+    if "instant_pods" in case:
+        InstantPods(driver.world, **(case["instant_pods"] or {}))
+    ControlPlay(driver, around).begin(case)
 
 
 @pytest.mark.parametrize(("table", "case"), CASES)
 def test_case(table: str, case: dict[str, Any]) -> None:
-    run = Run(table, case)
-    run.apply(case.get("given", []))
-    run.driver.advance(1)
-    for step in case.get("steps", []):
-        run.step(step)
-    if "then" in case:
-        run.step({"then": case["then"]})
+    play(table, case)
     assert "then" in case or any("then" in step or "count" in step or "evict" in step for step in case["steps"])
 
 

@@ -26,10 +26,7 @@ CASES = [pytest.param(case, id=f"{table}-{case['name']}") for table in TABLES fo
 @pytest.mark.parametrize("case", CASES)
 def test_workload_case(case: dict[str, Any]) -> None:
     driver = VirtualDriver([start])
-    stage = Stage(driver, lambda: driver.world.loop.now)
-    stage.do_apply(case["given"])
-    driver.advance(1)
-    stage.play(case["steps"])
+    Stage(driver, lambda: driver.world.loop.now).begin(case)
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -135,7 +135,6 @@ class Snapshot:
         if pod.metadata.deletion_timestamp and not old.metadata.deletion_timestamp:
             self.version += 1
             self.census.leaves(placed, pod)
-            self._told(("PodTopologySpread",), hints.pod_left(placed, None, self.census, self.admits))
         placed.pod = pod
         return True
 
@@ -172,7 +171,7 @@ class Snapshot:
         self._told(("NodeVolumeLimits",), hints.claims_changed(None))
 
     def namespace(self, old: Namespace | None, new: Namespace | None) -> None:
-        """A namespace came, went or was relabelled."""
+        """A namespace came, went or was relabelled. That wakes no pod: it counts when one is tried the next time."""
         self.version += 1
         if new is None:
             assert old is not None
@@ -183,7 +182,6 @@ class Snapshot:
                 return
             self._namespaces[new.name] = labels
         self.census.namespaces_changed()
-        self._told(("InterPodAffinity",), lambda mold, kin, plugin: True)
 
     def claims(self, claim: str | None) -> None:
         """A claim (None: a volume or a class) changed."""

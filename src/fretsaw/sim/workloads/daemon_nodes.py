@@ -92,14 +92,12 @@ def verdict(spec: PodSpec, node: Node) -> Verdict:
 def pinned_to(spec: PodSpec, node: str) -> PodSpec:
     """The spec with a required node affinity for one node by name, which the scheduler then binds it to.
 
-    The name takes the place of the fields of every required term.
+    The name takes the place of every required term: the node was chosen by them.
     """
     only = (NodeSelectorRequirement(_NAME, "In", (node,)),)
     affinity = spec.affinity or Affinity()
     nodes = affinity.node_affinity or NodeAffinity()
-    terms = nodes.required.node_selector_terms if nodes.required is not None else ()
-    pinned = tuple(replace(term, match_fields=only) for term in terms) or (NodeSelectorTerm(match_fields=only),)
-    nodes = replace(nodes, required=NodeSelector(pinned))
+    nodes = replace(nodes, required=NodeSelector((NodeSelectorTerm(match_fields=only),)))
     return replace(spec, affinity=replace(affinity, node_affinity=nodes))
 
 

@@ -58,7 +58,10 @@ def replaced(
 def _in_place(
     found: DaemonSet, revision: str, pods: Iterable[tuple[str, Sequence[Pod]]], limit: int, now: Millis
 ) -> Steps:
-    """Delete old pods: those that are not available at once, others as long as enough nodes have an available pod."""
+    """Delete old pods: those that are not available at once, others as long as enough nodes have an available pod.
+
+    Source: Kubernetes v1.37 update.go (an old pod that is not available counts as missing).
+    """
     broken: list[Pod] = []
     candidates: list[Pod] = []
     missing = 0
@@ -70,6 +73,7 @@ def _in_place(
             missing += not _available(found, new, now)
         elif old is not None and not _available(found, old, now):
             broken.append(old)
+            missing += 1
         elif old is not None:
             candidates.append(old)
     return Steps([], broken + candidates[: max(0, limit - missing)])

@@ -88,7 +88,7 @@ class Workshop:
             return known[1]
         spec = template.spec if adapt is None else adapt(template.spec)
         if why := self.admission.refused(spec):
-            return why
+            return f'pods "{owner.metadata.name}-" is forbidden: {why}'
         made = Mold(
             owner.metadata.home,
             {**template.metadata.labels, **(labels or {})},
