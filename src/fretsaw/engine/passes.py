@@ -6,7 +6,7 @@ Keeps the ground between passes, so that a pass costs what changed and what it p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -26,6 +26,7 @@ from fretsaw.engine.settings import Settings
 from fretsaw.engine.shape import Kind
 from fretsaw.engine.state import ClusterState
 from fretsaw.engine.supply import Supply
+from fretsaw.engine.tenants import Held, Tenants, on_nodes
 from fretsaw.engine.universe import Bits, Universe
 from fretsaw.engine.why import refusals
 
@@ -79,6 +80,7 @@ class Passes:
         self._supply: Supply | None = None
         self._supply_version = -1
         self._provisioned = -1
+        self._tenants = Tenants()
 
     def provision(self, state: ClusterState, now: Millis) -> Pass:
         """Places for the pods that wait, and for those on machines that go."""
@@ -139,9 +141,10 @@ class Passes:
         kept = held_by_machine(state, now, self._patience)
         stale = self._cluster is None or self._revision != state.revision or self._cluster.held != kept
         if stale or self._cluster is None or self._ground is None:
-            self._cluster = cluster_of(state, kept)
+            pods, changed = self._tenants.renew(state, kept)
+            self._cluster = cluster_of(state, kept, pods)
             self.universe(state, "")
-            self._ground = Ground(self._cluster, self.settings, self._ground, self._supply)
+            self._ground = Ground(self._cluster, self.settings, self._ground, self._supply, changed)
             self._revision = state.revision
         if self._cluster.now != now:
             self._cluster = msgspec.structs.replace(self._cluster, now=now)
@@ -160,11 +163,16 @@ class Passes:
 
 
 def _machine(placed: FirstFit, place: ExistingNode) -> str:
-    return placed.prepared.ground.target_of[place.bit].machine
+    return placed.prepared.ground.machine_of(place.bit)
 
 
-def cluster_of(state: ClusterState, held: Mapping[str, tuple[Pod, ...]] | None = None) -> Cluster:
-    """What a pass reads, from what is known. held: pods that have a place already, by machine."""
+def cluster_of(
+    state: ClusterState, held: Held | None = None, pods_on_nodes: Mapping[str, Sequence[Pod]] | None = None
+) -> Cluster:
+    """What a pass reads, from what is known.
+
+    held: pods that have a place already, by machine. pods_on_nodes: as `tenants.on_nodes` has it, where it is known.
+    """
     held = held or {}
     placed = {pod.key for pods in held.values() for pod in pods}
     objects = state.objects
@@ -180,7 +188,7 @@ def cluster_of(state: ClusterState, held: Mapping[str, tuple[Pod, ...]] | None =
         waiting=tuple(pod for key, pod in state.waiting.items() if key not in placed),
         held=held,
         guards=tuple(state.guards.values()),
-        on_nodes=_on_nodes(state, placed),
+        on_nodes=on_nodes(state, placed) if pods_on_nodes is None else pods_on_nodes,
         nodes=tuple(state.nodes.values()),
         node_claims=tuple(state.claims.values()),
         csi_nodes=tuple(objects["CSINode"].values()),
@@ -195,16 +203,6 @@ def cluster_of(state: ClusterState, held: Mapping[str, tuple[Pod, ...]] | None =
         stateful_sets=tuple(objects["StatefulSet"].values()),
         pod_templates=tuple(objects["PodTemplate"].values()),
     )
-
-
-def _on_nodes(state: ClusterState, placed: Set[str]) -> dict[str, Sequence[Pod]]:
-    """The pods of each node; one that kube-scheduler nominated for a node takes its room already."""
-    found: dict[str, Sequence[Pod]] = {m.node_name: m.pods for m in state.machines.values() if m.node is not None}
-    for pod in state.waiting.values():
-        node = pod.status.nominated_node_name
-        if node in found and pod.key not in placed:
-            found[node] = (*found[node], pod)
-    return found
 
 
 def _unready(pool: NodePool) -> str:

@@ -85,6 +85,10 @@ class ClusterState:
         """Machines on which there may be more room, or room for more, than before, as it happened."""
         self.changed: list[str] = []
         """Machines that were made anew, or are gone, as it happened."""
+        self.muddled = False
+        """Whether there once was something odd: two nodes or two claims of one instance, a node that changed its
+        instance, or a claim and a node of one name that are not one machine. Then what is kept by machine cannot be
+        relied upon."""
         self.epoch = 0
         """Counts what may give any machine's pods another place: supply, limits, what waits."""
         self.looked_standing = -1
@@ -454,8 +458,11 @@ class ClusterState:
     def _set_node(self, old: Node | None, node: Node) -> None:
         if old is not None and old.spec.provider_id != node.spec.provider_id:
             self._unname(old)
+            self.muddled = self.muddled or bool(old.spec.provider_id)
         if node.spec.provider_id:
             self._nodes_of[node.spec.provider_id][node.metadata.name] = None
+            self.muddled = self.muddled or len(self._nodes_of[node.spec.provider_id]) > 1
+        self._compare(self.objects["NodeClaim"].get(node.metadata.name), node)
         self._stale_node(node.metadata.name, node.spec.provider_id)
         if old is None or old.status.capacity != node.status.capacity:
             self.touched_pools.add(node.metadata.labels.get(NODEPOOL, ""))
@@ -475,7 +482,11 @@ class ClusterState:
     def _set_claim(self, old: NodeClaim | None, claim: NodeClaim) -> None:
         name = claim.metadata.name
         self.touched_pools.add(claim.metadata.labels.get(NODEPOOL, ""))
+        self._compare(claim, self.objects["Node"].get(name))
+        if old is not None and old.status.provider_id not in ("", claim.status.provider_id):
+            self.muddled = True
         if claim.status.provider_id:
+            self.muddled = self.muddled or self._claim_of.get(claim.status.provider_id, name) != name
             self._claim_of[claim.status.provider_id] = name
             self.unlaunched.discard(name)
             self.launching.pop(name, None)
@@ -507,6 +518,11 @@ class ClusterState:
         self._anything()
 
     # Machines
+
+    def _compare(self, claim: NodeClaim | None, node: Node | None) -> None:
+        """A claim and a node that have the same name had better be of the same instance."""
+        if claim is not None and node is not None:
+            self.muddled = self.muddled or claim.status.provider_id != node.spec.provider_id
 
     def _node_of(self, provider_id: str) -> str:
         """The name of the oldest node of an instance, empty for none."""

@@ -6,6 +6,7 @@ Source: Karpenter v1.14 pkg/controllers/disruption helpers.go (SimulateSchedulin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis
@@ -13,6 +14,7 @@ from fretsaw.engine.cost import NODES
 from fretsaw.engine.disruption.ask import Outcome
 from fretsaw.engine.disruption.settling import settling
 from fretsaw.engine.finish import Node
+from fretsaw.engine.ground import Ground
 from fretsaw.engine.passes import Pass, Passes
 from fretsaw.engine.pdbs import Limits
 from fretsaw.engine.state import ClusterState
@@ -46,9 +48,13 @@ class Asked:
 
     def free(self, machine: str) -> Mapping[str, int] | None:
         """The room on a machine; None where it takes no pods."""
-        ground = self._passes.ground(self._state, self._now)
+        ground = self._ground
         bit = ground.bit_of.get(machine)
         return None if bit is None else ground.places[bit.bit_length() - 1].free
+
+    @cached_property
+    def _ground(self) -> Ground:
+        return self._passes.ground(self._state, self._now)
 
     def waiting(self) -> bool:
         """Whether pods without any place take part in every simulation."""
@@ -60,7 +66,7 @@ class Asked:
 
     def _is_packable(self, pods: list[Pod]) -> bool:
         """Whether the cost packer will be done soon: its work grows with the number of different pods."""
-        ground = self._passes.ground(self._state, self._now)
+        ground = self._ground
         return len({ground.kind_of(pod).key for pod in pods}) <= PACKABLE
 
     def _closed(self) -> frozenset[str]:
