@@ -24,6 +24,7 @@ from fretsaw.engine import events as e
 from fretsaw.engine.guards import is_guard
 from fretsaw.engine.machines import Machine
 from fretsaw.engine.pdbs import owned_by
+from fretsaw.engine.roster import Roster
 
 CLUSTER_WIDE = frozenset(
     {
@@ -117,6 +118,7 @@ class ClusterState:
         self.revision = 0
         """Counts everything that a scheduling pass could see."""
         self._machines: dict[str, Machine] = {}
+        self._roster = Roster()
         self._stale: set[str] = set()
         self._claim_of: dict[str, str] = {}
         """Claim by provider id."""
@@ -164,6 +166,12 @@ class ClusterState:
         """All machines by name: that of the claim, or of a node without one."""
         self._refresh()
         return self._machines
+
+    @property
+    def roster(self) -> Roster:
+        """What is known of all machines together."""
+        self._refresh()
+        return self._roster
 
     def nodes_with(self, provider_id: str) -> tuple[Node, ...]:
         """The nodes that name this instance, oldest first: one, or none, unless something is wrong."""
@@ -556,6 +564,7 @@ class ClusterState:
         self.changed.extend(sorted(self._stale))
         for name in sorted(self._stale):
             machine = self._built(name)
+            self._roster.put(name, self._machines.get(name), machine)
             if machine is None:
                 self._machines.pop(name, None)
             else:

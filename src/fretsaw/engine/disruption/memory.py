@@ -87,6 +87,7 @@ def next_time(state: ClusterState, now: Millis) -> Millis:
 
 def _protections(state: ClusterState) -> list[Millis]:
     """When pods that say do-not-disrupt for a time may be disrupted again."""
-    pods = (pod for machine in state.machines.values() for pod in machine.pods if pod.metadata.annotations)
+    machines = (state.machines[name] for name in state.roster.guarded)
+    pods = (pod for machine in machines for pod in machine.pods if pod.metadata.annotations)
     ends = (protected_until(pod) for pod in pods if is_active(pod))
     return [end for end in ends if end is not None]
