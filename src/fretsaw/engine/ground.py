@@ -270,18 +270,27 @@ class Ground:
         return (*pods, *held) if held else pods
 
     def _made(self, state: StateNode, pods: Sequence[Pod], bit: Bits) -> ExistingNode:
-        requirements = self.intern(Requirements.of_labels(state.labels))
+        requirements, own = self._requirements(state)
         taken = total(self._requests(pod) for pod in pods)
         add(taken, self._daemons_to_come(state, requirements, pods))
         # What the node does not list, it cannot run short of: else one daemon's device would close it to every pod.
         free = {resource: amount - taken.get(resource, 0) for resource, amount in state.allocatable.items()}
-        own = requirements.replaced(Requirement(HOSTNAME, (state.hostname,)))
         node = ExistingNode(state.name, state.hostname, bit, own, state.taints, free)
         node.limits = dict(state.volume_limits)
         for pod in pods:
             namespace = pod.metadata.home
             node.hold(host_ports(pod.spec), self.storage.attachments(pod.metadata.name, namespace, pod.spec))
         return node
+
+    def _requirements(self, state: StateNode) -> tuple[Requirements, Requirements]:
+        """What the node's labels come to, without and with its host name."""
+        known = self.memory.labels.get(state.machine)
+        if known is not None and known[:2] == (state.labels, state.hostname):
+            return known[2:]
+        plain = self.intern(Requirements.of_labels(state.labels))
+        own = plain.replaced(Requirement(HOSTNAME, (state.hostname,)))
+        self.memory.labels[state.machine] = (state.labels, state.hostname, plain, own)
+        return plain, own
 
     def _requests(self, pod: Pod) -> Mapping[str, int]:
         return self.kind_of(pod).requests
@@ -316,6 +325,7 @@ class _Memory:
     def __init__(self) -> None:
         self.states: dict[str, tuple[object, object, object, StateNode]] = {}
         self.places: dict[str, tuple[StateNode, Sequence[Pod], ExistingNode]] = {}
+        self.labels: dict[str, tuple[Mapping[str, str], str, Requirements, Requirements]] = {}
         self.kinds: dict[tuple[int, str], tuple[Likeness, object]] = {}
         """By the identity of the spec; the values keep it, so that no other object can get its number."""
         self.chains: dict[bytes, list[Shape]] = {}
@@ -326,6 +336,7 @@ class _Memory:
         """A machine is there no longer."""
         self.states.pop(machine, None)
         self.places.pop(machine, None)
+        self.labels.pop(machine, None)
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -89,7 +89,8 @@ class Roll:
     """The judgements of all machines by the graceful methods, kept from look to look.
 
     A machine is judged anew when it changed, when a nomination of it began or ended, and at every look while a pod on
-    it is protected for a time. When a pool, its catalog or a budget for pods changed, all are.
+    it is protected for a time. When a pool, its catalog or a budget for pods changed, all are; when a command began or
+    ended, those that are no candidates, and all where a budget may count pods.
     """
 
     def __init__(self) -> None:
@@ -98,21 +99,29 @@ class Roll:
         """Machines that the last renewal judged, also those that are no more."""
         self.news: list[Blocked] = []
         """Machines that were found blocked by the last renewal."""
+        self.again = False
+        """Whether the last renewal would have judged all machines anew, had they not been as before: whatever was
+        told of them may be told again."""
         self._basis: tuple[object, ...] = ()
+        self._marked: frozenset[str] = frozenset()
         self._seen = 0
         self._nominated: frozenset[str] = frozenset()
         self._volatile: set[str] = set()
+        self._blocked: set[str] = set()
 
     def renew(self, survey: Survey) -> Roll:
         """Judge what has to be judged."""
         state, now = survey.state, survey.now
         machines = state.machines
-        basis = (id(state), state.budget_version, state.supply_version, state.marked)
+        basis = (id(state), state.budget_version, state.supply_version)
         nominated = frozenset(name for name, until in state.nominated.items() if until > now)
-        if basis != self._basis:
+        names = {*state.changed[self._seen :], *(nominated ^ self._nominated), *self._volatile}
+        self.again = state.marked != self._marked
+        if basis != self._basis or (self.again and state.objects["PodDisruptionBudget"]):
             names = set(machines) | self.verdicts.keys()
-        else:
-            names = {*state.changed[self._seen :], *(nominated ^ self._nominated), *self._volatile}
+        elif self.again:
+            names |= (state.marked ^ self._marked) | self._blocked
+        self._marked = state.marked
         self._basis, self._nominated, self._seen = basis, nominated, len(state.changed)
         self.news = []
         self.renewed = sorted(names)
@@ -128,12 +137,14 @@ class Roll:
         machine = survey.state.machines.get(name)
         found = survey.judge(machine) if machine is not None else None
         self._volatile.discard(name)
+        self._blocked.discard(name)
         if machine is None or found is None:
             self.verdicts.pop(name, None)
             return
         self.verdicts[name] = found
         if isinstance(found, Blocked):
             self.news.append(found)
+            self._blocked.add(name)
         if any(_is_protected_for_a_time(pod) for pod in machine.pods):
             self._volatile.add(name)
 

@@ -65,6 +65,8 @@ class Known:
             self.consolidation.put(name, verdict)
             if verdict is None:
                 self.told.forget(name)
+        if self.roll.again:
+            self.emptiness.again = self.consolidation.again = True
 
 
 class Disruption(msgspec.Struct, frozen=True):

@@ -40,6 +40,8 @@ class Sieve:
         """Why a machine is left alone, where that is an event."""
         self.fresh: set[str] = set()
         """Machines of which something else was told last, or nothing."""
+        self.again = False
+        """Whether all counts as if nothing had been told of it, whenever it was."""
         self.rounds: list[Round] = []
         """The other ones that are blocked; names that no longer belong there may still be listed."""
 

@@ -107,15 +107,17 @@ class Teller:
 
     def _news(self, sieve: Sieve) -> list[str]:
         """Machines of which may have to be told, as `Told.is_news` says of each."""
-        found = [name for name in sieve.fresh if self._last.is_news(sieve.blocked[name], self._now)]
+        now, again, sieve.again = self._now, sieve.again, False
+        found = [name for name in sieve.fresh if again or self._last.is_news(sieve.blocked[name], now)]
         sieve.fresh.difference_update(found)
         rounds = []
         for told in sieve.rounds:
-            if self._now - told.at >= AGAIN and self._now >= told.due:
+            late = again or now - told.at >= AGAIN
+            if late and now >= told.due:
                 found += (n for n in told.names if self._last.belongs(n, sieve.blocked.get(n), told))
                 continue
-            if self._now - told.at >= AGAIN:
-                told.at = self._now
+            if late:
+                told.at = now
             rounds.append(told)
         sieve.rounds = rounds
         return sorted(found)
