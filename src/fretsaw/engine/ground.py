@@ -46,8 +46,8 @@ class Ground:
         supply: Supply | None = None,
         changed: Changed | None = None,
     ) -> None:
-        """before: the ground of an earlier state, for what is still the same. supply: the cluster's, where the caller
-        has it. changed: all machines that may differ from `before`, where the caller knows."""
+        """before: the ground of an earlier state, for what is still the same; it is used up. supply: the cluster's, where
+        the caller has it. changed: all machines that may differ from `before`, where the caller knows."""
         self.supply: Supply = supply or Supply(cluster, settings)
         self.storage = Storage.of(cluster.claims, cluster.volumes, cluster.storage_classes)
         same = before is not None and before.supply is self.supply and before.storage == self.storage
@@ -55,7 +55,7 @@ class Ground:
         self.on_node = _by_node(cluster.pods) if cluster.on_nodes is None else cluster.on_nodes
         self.held = cluster.held
         self._leaves = cluster.leaving
-        self._pods: Sequence[Pod] = cluster.pods
+        self._pods = cluster.pods
         self._given_guards = cluster.guards
         self._running: list[tuple[Pod, str]] | None = None
         self._guards: list[tuple[Pod, str]] | None = None
@@ -92,12 +92,12 @@ class Ground:
             self._charge(state, 1)
 
     def _renew(self, before: Ground, changed: Changed) -> None:
-        """Look at the machines that changed; the others are taken over."""
+        """Look at the machines that changed; the others are taken over, and `before` may not be asked any more."""
         self._csi = before._csi
-        self._state_of, self._leaving = dict(before._state_of), dict(before._leaving)
-        self._ranks, self.places = list(before._ranks), list(before.places)
-        self.refusing = dict(before.refusing)
-        self._used = {pool: dict(used) for pool, used in before._used.items()}
+        self._state_of, self._leaving, self._used = before._state_of, before._leaving, before._used
+        self._ranks, self.places, self.bit_of = before._ranks, before.places, before.bit_of
+        self.refusing = before.refusing
+        self._moved = False
         drivers = {csi.metadata.name: csi for csi in self._csi}
         lowest = len(self.places)
         for name, machine in changed.items():
@@ -106,8 +106,7 @@ class Ground:
                 self.memory.forget(name)
             lowest = min(lowest, self._replace(self._state_of.pop(name, None), new))
         self._number = len(self._state_of)
-        self.bit_of = before.bit_of
-        if self._ranks != before._ranks:
+        if self._moved:
             self.places[lowest:] = (
                 place if place.bit == 1 << i else place.moved(1 << i)
                 for i, place in enumerate(self.places[lowest:], lowest)
@@ -143,6 +142,7 @@ class Ground:
             self.refusing = {mold: left for mold, bits in self.refusing.items() if (left := bits & keep)}
 
     def _take_out(self, at: int) -> None:
+        self._moved = True
         del self._ranks[at], self.places[at]
         low = (1 << at) - 1
         self.refusing = {
@@ -150,6 +150,7 @@ class Ground:
         }
 
     def _put_in(self, at: int, state: StateNode) -> None:
+        self._moved = True
         self._ranks.insert(at, _rank(state))
         self.places.insert(at, self._place(state, 1 << at))
         low = (1 << at) - 1

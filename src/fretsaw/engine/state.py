@@ -73,7 +73,7 @@ class ClusterState:
         self.marked: frozenset[str] = frozenset()
         """Machines that a running command will take away."""
         self.idle: dict[str, int] = {}
-        """For each disruption method the version in which it last found nothing."""
+        """For each disruption method the version in which it last found nothing; the latest last."""
         self.unseen_pools: tuple[str, ...] = ()
         self.looked: Millis = 0
         """When the disruption loop last ran."""
@@ -115,6 +115,8 @@ class ClusterState:
         self.version = 0
         self.supply_version = 0
         """Counts what can change what pools launch, or the daemons that come with their nodes."""
+        self.events = 0
+        """Counts everything."""
         self.revision = 0
         """Counts everything that a scheduling pass could see."""
         self._machines: dict[str, Machine] = {}
@@ -191,6 +193,7 @@ class ClusterState:
 
     def apply(self, event: e.Event) -> None:
         """Take note of what happened."""
+        self.events += 1
         self.revision += isinstance(event, _SEEN_BY_PASSES)
         self.supply_version += isinstance(event, e.CatalogRead | e.OfferingsOut)
         match event:
@@ -258,6 +261,7 @@ class ClusterState:
                 self.touched.update(ended.command.candidates if ended else ())
                 self._moved()
             case e.MethodIdle(method, version):
+                self.idle.pop(method, None)
                 self.idle[method] = version
             case e.MethodCut(pools):
                 self.unseen_pools = pools

@@ -52,7 +52,10 @@ class Tenants:
         """Machines that pods without a node have a place on, or that a command takes away."""
 
     def renew(self, state: ClusterState, held: Held) -> tuple[dict[str, Sequence[Pod]], Changed | None]:
-        """(the pods of each node, what changed since the last time; None for anything)."""
+        """(the pods of each node, what changed since the last time; None for anything).
+
+        The first is for this state alone: the next time the same map may be written to.
+        """
         placed = {pod.key for pods in held.values() for pod in pods}
         if state.muddled:
             self._state = None
@@ -65,7 +68,8 @@ class Tenants:
         self._seen = len(state.changed)
         for name in names:
             self._settle(name, machines.get(name))
-        found, extra = dict(self._pods), guests(state, placed)
+        extra = guests(state, placed)
+        found = dict(self._pods) if extra else self._pods
         for node in extra.keys() & found.keys():
             found[node] = (*found[node], *extra[node])
         before, self._special = self._special, frozenset(self._specials(state, held, extra))

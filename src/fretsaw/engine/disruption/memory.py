@@ -11,6 +11,8 @@ Source: Karpenter v1.14 pkg/controllers/disruption consolidation.go (IsConsolida
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fretsaw.api.times import HOUR, Millis
 from fretsaw.engine import events as e
 from fretsaw.engine.disruption.budgets import Room, next_change
@@ -77,12 +79,22 @@ def _nobody(method: Method) -> str:
 def next_time(state: ClusterState, now: Millis) -> Millis:
     """When one of the memories ends without a change: by its age, a nomination, a pod's protection, or a budget."""
     times = [now + VALID]
-    times += [state.checked[IDLE, key] + VALID for key in state.idle if (IDLE, key) in state.checked]
+    times += _ages(state, now)
     times += [state.checked[UNTIL, method] for method in METHODS if (UNTIL, method) in state.checked]
     times += state.nominated.values()
     times += [change for pool in state.pools.values() if (change := next_change(pool, now)) is not None]
     times += _protections(state)
     return min(when for when in times if when > now)
+
+
+def _ages(state: ClusterState, now: Millis) -> Iterator[Millis]:
+    """When what methods found out lately becomes too old."""
+    for key in reversed(state.idle):
+        noted = state.checked.get((IDLE, key))
+        if noted is not None and noted + VALID <= now:
+            return  # all others are older
+        if noted is not None:
+            yield noted + VALID
 
 
 def _protections(state: ClusterState) -> list[Millis]:
