@@ -46,8 +46,8 @@ class Ground:
         supply: Supply | None = None,
         changed: Changed | None = None,
     ) -> None:
-        """before: the ground of an earlier state, for what is still the same; it is used up. supply: the cluster's, where
-        the caller has it. changed: all machines that may differ from `before`, where the caller knows."""
+        """before: the ground of an earlier state, for what is still the same; it is used up. supply: the cluster's,
+        where the caller has it. changed: all machines that may differ from `before`, where the caller knows."""
         self.supply: Supply = supply or Supply(cluster, settings)
         self.storage = Storage.of(cluster.claims, cluster.volumes, cluster.storage_classes)
         same = before is not None and before.supply is self.supply and before.storage == self.storage

@@ -194,6 +194,9 @@ class ClusterState:
     def apply(self, event: e.Event) -> None:
         """Take note of what happened."""
         self.events += 1
+        if type(event) is e.Checked:  # by far the most of them
+            self._checked(event.what, event.key, event.at)
+            return
         self.revision += isinstance(event, _SEEN_BY_PASSES)
         self.supply_version += isinstance(event, e.CatalogRead | e.OfferingsOut)
         match event:
@@ -271,8 +274,6 @@ class ClusterState:
                 self.health.setdefault(pool, deque(maxlen=HISTORY)).append(well)
             case e.HealthForgotten(pool, healthy):
                 self.health[pool] = deque({None: (), True: (True,), False: (False, False)}[healthy], HISTORY)
-            case e.Checked(what, key, at):
-                self._checked(what, key, at)
             case _:
                 raise TypeError(f"no such event: {event}")
 
