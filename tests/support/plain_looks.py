@@ -49,7 +49,7 @@ def protections(state: ClusterState) -> list[Millis]:
     return sorted(end for pod in pods if (end := protected_until(pod)))
 
 
-class _Plain:
+class Plain:
     """What a plain look remembers: its judgements, and when it told of them."""
 
     def __init__(self) -> None:
@@ -88,8 +88,10 @@ class _Plain:
         }
 
 
-class _PlainTold(Told):
-    def __init__(self, plain: _Plain) -> None:
+class PlainTold(Told):
+    """What was told of each machine, and when, by machine alone."""
+
+    def __init__(self, plain: Plain) -> None:
         super().__init__()
         self._plain = plain
 
@@ -106,8 +108,8 @@ class PlainLook(_Look):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.plain: _Plain = vars(self.known).setdefault("plain", _Plain())
-        self.teller = Teller(self.state, self.now, _PlainTold(self.plain))
+        self.plain: Plain = vars(self.known).setdefault("plain", Plain())
+        self.teller = Teller(self.state, self.now, PlainTold(self.plain))
 
     @cached_property
     def everybody(self) -> list[Candidate]:
