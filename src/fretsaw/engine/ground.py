@@ -31,7 +31,7 @@ from fretsaw.engine.shape import Mold, MoldKey, Shape
 from fretsaw.engine.supply import Supply
 from fretsaw.engine.taints import untolerated
 from fretsaw.engine.tenants import Changed
-from fretsaw.engine.universe import Bits
+from fretsaw.engine.universe import Bits, bits
 from fretsaw.engine.volumes import Storage
 
 
@@ -228,6 +228,26 @@ class Ground:
         """The one object among equal requirements, so that looking up answers about it is quick."""
         return self.memory.requirements.setdefault(requirements, requirements)
 
+    def mask(self, machines: Iterable[str]) -> Bits:
+        """The places of these machines."""
+        found: Bits = 0
+        for name in machines:
+            found |= self.bit_of.get(name, 0)
+        return found
+
+    def takes(self, mold: Mold, wanted: Requirements, places: Bits) -> bool:
+        """Whether one of these places might take such a pod."""
+        for i in bits(places & ~self.refusing.get(mold, 0)):
+            if self.places[i].why_not(mold, wanted) is None:
+                return True
+            self.refuse(mold, 1 << i)
+        return False
+
+    @cached_property
+    def everywhere(self) -> Bits:
+        """All places."""
+        return (1 << len(self.places)) - 1
+
     def refuse(self, mold: Mold, places: Bits) -> None:
         """Remember that these places, as they stand, refuse the mold."""
         self.refusing[mold] = self.refusing.get(mold, 0) | places
@@ -326,6 +346,8 @@ class _Memory:
     def __init__(self) -> None:
         self.states: dict[str, tuple[object, object, object, StateNode]] = {}
         self.places: dict[str, tuple[StateNode, Sequence[Pod], ExistingNode]] = {}
+        self.recalled: dict[str, object] = {}
+        """What whoever asks about a machine wants to know again, as long as neither the supply nor volumes change."""
         self.labels: dict[str, tuple[Mapping[str, str], str, Requirements, Requirements]] = {}
         self.kinds: dict[tuple[int, str], tuple[Likeness, object]] = {}
         """By the identity of the spec; the values keep it, so that no other object can get its number."""
@@ -338,6 +360,7 @@ class _Memory:
         self.states.pop(machine, None)
         self.places.pop(machine, None)
         self.labels.pop(machine, None)
+        self.recalled.pop(machine, None)
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -27,7 +27,7 @@ from fretsaw.engine.shape import Kind
 from fretsaw.engine.state import ClusterState
 from fretsaw.engine.supply import Supply
 from fretsaw.engine.tenants import Held, Tenants, on_nodes
-from fretsaw.engine.universe import Bits, Universe
+from fretsaw.engine.universe import Universe
 from fretsaw.engine.why import refusals
 
 REPACKED = 2
@@ -106,13 +106,12 @@ class Passes:
         closed: machines that take no pod of `moving`. packing: None for the settings' own.
         """
         cluster, ground = self._at(state, now)
-        mask: Bits = 0
-        for name in closed:
-            mask |= ground.bit_of.get(name, 0)
         settings = self.simulated
         if packing is not None and packing != settings.packing:
             settings = msgspec.structs.replace(settings, packing=packing)
-        return self._run(Prepared(cluster, settings, ground, without=machines, moving=moving, closed=mask))
+        return self._run(
+            Prepared(cluster, settings, ground, without=machines, moving=moving, closed=ground.mask(closed))
+        )
 
     def ground(self, state: ClusterState, now: Millis) -> Ground:
         """The places of the cluster as it is."""
@@ -165,7 +164,7 @@ class Passes:
             packed = pack(placed, None, prove=False)
             placed, opened = packed.placed, packed.nodes
         good, failed = finished(opened, prepared.settings)
-        filled = tuple((_machine(placed, place), tuple(place.pods)) for place in placed.nodes if place.pods)
+        filled = tuple((_machine(placed, place), tuple(place.pods)) for place in placed.filled)
         return Pass(tuple(good), tuple(failed), filled, placed)
 
 
