@@ -24,7 +24,7 @@ FIGURES = ROOT / "bench" / "out" / "simulate.json"
 PAGE = ROOT / "docs" / "benchmarks-simulate.md"
 OPENB = ROOT / "bench" / "scenarios" / "openb.yaml"
 WHOLE = "openb whole"
-"""Takes the better part of an hour, and so is measured only where it is named: `--only 'openb whole'`."""
+"""Takes minutes, and so is measured only where it is named: `--only 'openb whole'`."""
 DATA = ROOT.parent / "shared" / "data" / "openb-gpu-2023" / "openb_pod_list_default.csv"
 
 
@@ -180,7 +180,7 @@ def _page(known: dict[str, Any]) -> list[str]:
         "",
         "*week* is the GPU platform's, with each packing. *openb* is a trace of 8,152 pods over 46 days, on an",
         "autoscaled cluster. Its first 10 days are run here, since a day takes longer the more machines there are: the",
-        "whole trace is far from done in a minute, and `--only 'openb whole'` measures it. *growth* is a cluster that",
+        "whole trace takes minutes, and `--only 'openb whole'` measures it. *growth* is a cluster that",
         "comes to so many machines and churns, with ten pods of ten minutes on each.",
         "",
         "## A round of consolidation",

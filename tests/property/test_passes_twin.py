@@ -5,6 +5,7 @@ passes, too, which know nothing but the state.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import SECOND, Millis
 from fretsaw.engine import events as e
+from fretsaw.engine.disruption.ask import Outcome
 from fretsaw.engine.finish import Node
 from fretsaw.engine.ground import Ground
 from fretsaw.engine.options import Options
@@ -20,7 +22,8 @@ from fretsaw.engine.passes import Pass, Passes
 from fretsaw.engine.places import OpenNode
 from fretsaw.engine.state import ClusterState
 from fretsaw.engine.universe import Universe
-from support.disruption_world import START, World
+from fretsaw.engine.whatif import Asked
+from support.disruption_world import START, World, pod
 from support.random_scenarios import numbered, simulation
 
 FIRST, NUMBER, LOT = 1000, 24, 8
@@ -107,6 +110,77 @@ def supply(universe: Universe | None) -> Any:
         return None
     cells = [(c.zone, c.capacity_type, sorted(c.price_nano.items())) for c in universe.cells]
     return universe.names, cells
+
+
+class TwinAsked(Asked):
+    """Answers to what-if that are held to those of passes without memory; counts those that were remembered."""
+
+    recalled = 0
+
+    def __call__(self, without: frozenset[str], *, consolidating: bool = True, cheapest: bool = False) -> Outcome:
+        self.passed = False
+        found = super().__call__(without, consolidating=consolidating, cheapest=cheapest)
+        TwinAsked.recalled += not self.passed
+        fresh = Asked(Passes(self._passes.settings, self._passes._patience), self._state, self._now)
+        plain = fresh(without, consolidating=consolidating, cheapest=cheapest)
+        assert [_node(node) for node in found.launches] == [_node(node) for node in plain.launches]
+        assert replace(found, launches=()) == replace(plain, launches=())
+        return found
+
+    def _pass(self, *given: Any) -> Pass:
+        self.passed = True
+        return super()._pass(*given)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_recalled_is_what_asking_again_would_find(seed: int) -> None:
+    """Pods come and go on a few machines of several sizes, some of which have little to do with the others."""
+    rng = Random(seed)
+    world = World({"pools": {"main": {}}, "machines": {name: {"type": rng.choice("sml")} for name in "abcdef"}})
+    passes, state, before = Passes(Options().placing), world.state, TwinAsked.recalled
+    for step in range(40):
+        if rng.random() < 0.7:
+            _calm(state)
+        machine = state.machines[rng.choice("abcdef")]
+        if machine.pods and rng.random() < 0.4:
+            state.apply(e.Gone("Pod", rng.choice(machine.pods).key))
+        else:
+            given = {"cpu": rng.choice((1, 3, 6))} | rng.choice(({}, {}, {}, {"deleting": True}, {"protect": "true"}))
+            state.apply(e.Changed(pod(f"p-{step}", given, "" if rng.random() < 0.05 else machine.node_name)))
+        if rng.random() < 0.1:
+            _toggle(state, machine.name)
+        ask = TwinAsked(passes, state, START + step * SECOND)
+        for name in sorted(state.machines):
+            if not state.leaving(state.machines[name]):
+                ask(frozenset((name,)), consolidating=rng.random() < 0.9)
+    assert TwinAsked.recalled - before > 10
+
+
+def _calm(state: ClusterState) -> None:
+    """Nobody waits, and no machine is on its way out."""
+    for key in list(state.waiting):
+        state.apply(e.Gone("Pod", key))
+    for name in [name for name, machine in state.machines.items() if machine.deleting]:
+        _toggle(state, name)
+
+
+def _toggle(state: ClusterState, name: str) -> None:
+    """Begin or end the deletion of a machine."""
+    claim = state.claims[name]
+    ends = None if claim.metadata.deletion_timestamp else "2026-06-03T12:00:00Z"
+    state.apply(e.Changed(replace(claim, metadata=replace(claim.metadata, deletion_timestamp=ends))))
+
+
+def test_what_is_kept_by_machine_is_not_relied_upon_where_two_nodes_are_of_one_instance() -> None:
+    state = World({"machines": {"a": {"pods": [{}]}, "b": {"pods": [{}]}}}).state
+    passes = Passes(Options().placing)
+    passes.ground(state, START)
+    (node,) = state.nodes_with(state.machines["a"].provider_id)
+    state.apply(e.Changed(replace(node, metadata=replace(node.metadata, name="another", uid="another"))))
+    assert state.muddled
+    assert rooms(passes.ground(state, START)) == rooms(Passes(Options().placing).ground(state, START))
+    state.apply(e.Gone("Node", node.metadata.name))
+    assert rooms(passes.ground(state, START)) == rooms(Passes(Options().placing).ground(state, START))
 
 
 @pytest.mark.parametrize("first", range(FIRST, FIRST + NUMBER, LOT))

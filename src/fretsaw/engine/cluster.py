@@ -5,7 +5,7 @@ Immutable. The planner fills it from files; a live cluster's watches will fill t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -23,7 +23,7 @@ from fretsaw.api.workload import DaemonSet, Deployment, PodTemplate, ReplicaSet,
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
-    """The objects that a pass reads."""
+    """The objects that a pass reads. Kinds with many objects may be views of a state, and so show what comes later."""
 
     now: Millis | None = None
     """The time, where there is one: some protections of pods end."""
@@ -38,7 +38,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     """Machines (claims, or nodes without one) that are to go although nobody has deleted them yet."""
     overlays: tuple[NodeOverlay, ...] = ()
     buffers: tuple[CapacityBuffer, ...] = ()
-    pods: tuple[Pod, ...] = ()
+    pods: Collection[Pod] = ()
     waiting: tuple[Pod, ...] | None = None
     """Those of `pods` without a node, where the caller keeps them apart."""
     on_nodes: Mapping[str, Sequence[Pod]] | None = None
@@ -47,8 +47,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     """Those of `pods` that keep others away by a required anti-affinity, where the caller keeps them apart."""
     held: Mapping[str, tuple[Pod, ...]] = {}
     """Waiting pods that have a place already, by machine; they are not among `waiting`."""
-    nodes: tuple[Node, ...] = ()
-    node_claims: tuple[NodeClaim, ...] = ()
+    nodes: Collection[Node] = ()
+    node_claims: Collection[NodeClaim] = ()
     csi_nodes: tuple[CSINode, ...] = ()
     daemon_sets: tuple[DaemonSet, ...] = ()
     claims: tuple[PersistentVolumeClaim, ...] = ()

@@ -52,6 +52,10 @@ class FirstFit:
         """Open nodes that a thrifty pass compares for one pod: fewer where there are many pods."""
         self.nodes = list(prepared.ground.places)
         """The prepared places; one that takes a pod is copied first, so that the next pass finds it as it was."""
+        self._taken: Bits = 0
+        """Those of them that took pods."""
+        self.tried: dict[tuple[Mold, Requirements], None] = {}
+        """What the prepared places were asked for."""
         self._dead: dict[Mold, list[Bits]] = {}
         """Places (by space) that have refused a mold for good."""
         self._failed: dict[Kind, int] = {}
@@ -77,6 +81,11 @@ class FirstFit:
         """Molds that ask for a label that no pool defines, but that a node may get from another pod."""
         self._joined: dict[tuple[Requirements, Requirements], Requirements | None] = {}
         self._template_nodes: dict[Template, Bits] = {}
+
+    @property
+    def filled(self) -> list[ExistingNode]:
+        """The places that took pods."""
+        return [self.nodes[i] for i in bits(self._taken)]
 
     def run(self) -> None:
         """Place every pod that can be placed; the others are left in `unplaced`."""
@@ -138,6 +147,7 @@ class FirstFit:
     # Existing nodes
 
     def _first_existing(self, shape: Shape, closed: Bits) -> ExistingNode | None:
+        self.tried[shape.mold, shape.wanted] = None
         if not self.nodes:
             return None
         dead = self._dead_places(shape.mold)
@@ -165,6 +175,7 @@ class FirstFit:
     def _take_existing(self, node: ExistingNode, shape: Shape, pod: str) -> None:
         if not node.pods:
             node = self.nodes[node.bit.bit_length() - 1] = node.copy()
+            self._taken |= node.bit
         node.take(pod, shape.mold)
         self.standing.record(shape, NODES, node.bit, node.hostname, node.taints, node.requirements)
 

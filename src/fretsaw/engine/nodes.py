@@ -72,6 +72,18 @@ def state_nodes(
     return tuple(sorted(found, key=lambda n: (n.name, n.node_name)))
 
 
+def state_node(
+    node: Node | None, claim: NodeClaim | None, csi_nodes: Mapping[str, CSINode], known: Known
+) -> StateNode | None:
+    """The view of one machine as `state_nodes` has it; None where nothing is known of it yet.
+
+    node, claim: of one instance, and the only ones of it. csi_nodes: by name.
+    """
+    if node is not None and _is_known(node):
+        return _view(node, claim, csi_nodes.get(node.metadata.name), known)
+    return _view(None, claim, None, known) if claim is not None and claim.status.provider_id else None
+
+
 def _view(node: Node | None, claim: NodeClaim | None, csi: CSINode | None, known: Known) -> StateNode:
     name = claim.metadata.name if claim is not None else node.metadata.name if node is not None else ""
     before = known.get(name)

@@ -6,7 +6,7 @@ Keeps the ground between passes, so that a pass costs what changed and what it p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -26,7 +26,8 @@ from fretsaw.engine.settings import Settings
 from fretsaw.engine.shape import Kind
 from fretsaw.engine.state import ClusterState
 from fretsaw.engine.supply import Supply
-from fretsaw.engine.universe import Bits, Universe
+from fretsaw.engine.tenants import Held, Tenants, on_nodes
+from fretsaw.engine.universe import Universe
 from fretsaw.engine.why import refusals
 
 REPACKED = 2
@@ -73,12 +74,16 @@ class Passes:
         self._patience = patience
         self.simulated = msgspec.structs.replace(settings, strict_reservations=False)
         """Settings of a what-if: a pod that could use a reservation falls back rather than wait for it."""
+        self._state: ClusterState | None = None
+        self._when = (-1, 0)
+        """The state that was last prepared, by how much had happened, and the time."""
         self._revision = -1
         self._cluster: Cluster | None = None
         self._ground: Ground | None = None
         self._supply: Supply | None = None
         self._supply_version = -1
         self._provisioned = -1
+        self._tenants = Tenants()
 
     def provision(self, state: ClusterState, now: Millis) -> Pass:
         """Places for the pods that wait, and for those on machines that go."""
@@ -101,13 +106,12 @@ class Passes:
         closed: machines that take no pod of `moving`. packing: None for the settings' own.
         """
         cluster, ground = self._at(state, now)
-        mask: Bits = 0
-        for name in closed:
-            mask |= ground.bit_of.get(name, 0)
         settings = self.simulated
         if packing is not None and packing != settings.packing:
             settings = msgspec.structs.replace(settings, packing=packing)
-        return self._run(Prepared(cluster, settings, ground, without=machines, moving=moving, closed=mask))
+        return self._run(
+            Prepared(cluster, settings, ground, without=machines, moving=moving, closed=ground.mask(closed))
+        )
 
     def ground(self, state: ClusterState, now: Millis) -> Ground:
         """The places of the cluster as it is."""
@@ -136,15 +140,20 @@ class Passes:
         return self._supply.universes.get(pool)
 
     def _at(self, state: ClusterState, now: Millis) -> tuple[Cluster, Ground]:
+        when = (state.events, now)
+        if self._cluster is not None and self._ground is not None and self._state is state and self._when == when:
+            return self._cluster, self._ground
         kept = held_by_machine(state, now, self._patience)
         stale = self._cluster is None or self._revision != state.revision or self._cluster.held != kept
         if stale or self._cluster is None or self._ground is None:
-            self._cluster = cluster_of(state, kept)
+            pods, changed = self._tenants.renew(state, kept)
+            self._cluster = cluster_of(state, kept, pods)
             self.universe(state, "")
-            self._ground = Ground(self._cluster, self.settings, self._ground, self._supply)
+            self._ground = Ground(self._cluster, self.settings, self._ground, self._supply, changed)
             self._revision = state.revision
         if self._cluster.now != now:
             self._cluster = msgspec.structs.replace(self._cluster, now=now)
+        self._state, self._when = state, when
         return self._cluster, self._ground
 
     def _run(self, prepared: Prepared) -> Pass:
@@ -155,16 +164,21 @@ class Passes:
             packed = pack(placed, None, prove=False)
             placed, opened = packed.placed, packed.nodes
         good, failed = finished(opened, prepared.settings)
-        filled = tuple((_machine(placed, place), tuple(place.pods)) for place in placed.nodes if place.pods)
+        filled = tuple((_machine(placed, place), tuple(place.pods)) for place in placed.filled)
         return Pass(tuple(good), tuple(failed), filled, placed)
 
 
 def _machine(placed: FirstFit, place: ExistingNode) -> str:
-    return placed.prepared.ground.target_of[place.bit].machine
+    return placed.prepared.ground.machine_of(place.bit)
 
 
-def cluster_of(state: ClusterState, held: Mapping[str, tuple[Pod, ...]] | None = None) -> Cluster:
-    """What a pass reads, from what is known. held: pods that have a place already, by machine."""
+def cluster_of(
+    state: ClusterState, held: Held | None = None, pods_on_nodes: Mapping[str, Sequence[Pod]] | None = None
+) -> Cluster:
+    """What a pass reads, from what is known.
+
+    held: pods that have a place already, by machine. pods_on_nodes: as `tenants.on_nodes` has it, where it is known.
+    """
     held = held or {}
     placed = {pod.key for pods in held.values() for pod in pods}
     objects = state.objects
@@ -176,13 +190,13 @@ def cluster_of(state: ClusterState, held: Mapping[str, tuple[Pod, ...]] | None =
         leaving=state.marked,
         overlays=tuple(objects["NodeOverlay"].values()),
         buffers=tuple(objects["CapacityBuffer"].values()),
-        pods=tuple(state.pods.values()),
+        pods=state.pods.values(),
         waiting=tuple(pod for key, pod in state.waiting.items() if key not in placed),
         held=held,
         guards=tuple(state.guards.values()),
-        on_nodes=_on_nodes(state, placed),
-        nodes=tuple(state.nodes.values()),
-        node_claims=tuple(state.claims.values()),
+        on_nodes=on_nodes(state, placed) if pods_on_nodes is None else pods_on_nodes,
+        nodes=state.nodes.values(),
+        node_claims=state.claims.values(),
         csi_nodes=tuple(objects["CSINode"].values()),
         daemon_sets=tuple(objects["DaemonSet"].values()),
         claims=tuple(objects["PersistentVolumeClaim"].values()),
@@ -195,16 +209,6 @@ def cluster_of(state: ClusterState, held: Mapping[str, tuple[Pod, ...]] | None =
         stateful_sets=tuple(objects["StatefulSet"].values()),
         pod_templates=tuple(objects["PodTemplate"].values()),
     )
-
-
-def _on_nodes(state: ClusterState, placed: Set[str]) -> dict[str, Sequence[Pod]]:
-    """The pods of each node; one that kube-scheduler nominated for a node takes its room already."""
-    found: dict[str, Sequence[Pod]] = {m.node_name: m.pods for m in state.machines.values() if m.node is not None}
-    for pod in state.waiting.values():
-        node = pod.status.nominated_node_name
-        if node in found and pod.key not in placed:
-            found[node] = (*found[node], pod)
-    return found
 
 
 def _unready(pool: NodePool) -> str:

@@ -6,8 +6,7 @@ pkg/state/nodepoolhealth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -18,14 +17,15 @@ from fretsaw.api.labels import NODEPOOL
 from fretsaw.api.meta import Condition
 from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.api.nodepool import NodePool, NodePoolStatus
-from fretsaw.api.resources import render, units
+from fretsaw.api.resources import render
 from fretsaw.api.times import SECOND, Millis, millis
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.conditions import Conditions, awaited, by_type, put, rooted
 from fretsaw.engine.machines import Machine
 from fretsaw.engine.pool_hash import HASH, HASH_VERSION, VERSION, pool_hash
-from fretsaw.engine.requests import Amounts, add
+from fretsaw.engine.requests import Amounts
+from fretsaw.engine.roster import capacity
 from fretsaw.engine.sight import REPAIR, Look
 from fretsaw.engine.state import HISTORY, ClusterState
 
@@ -67,12 +67,32 @@ def look_at_pool(
 
 def usage(state: ClusterState, pool: NodePool) -> Amounts:
     """What the pool's nodes and claims have in all, those that go left out."""
-    total: Amounts = dict.fromkeys(COUNTED, 0)
+    name = pool.metadata.name
+    held = state.roster.capacities(name)
+    marked = [m for one in state.marked if (m := state.machines.get(one)) is not None and _counts(m, name)]
+    if marked:
+        held = held.copy()
+        for machine in marked:
+            held.add(capacity(machine), -1)
+    found = dict.fromkeys((*COUNTED, *_further(state, name, set(held.resources()) - set(COUNTED))), 0)
+    return {resource: held.total[resource] for resource in found} | {"nodes": held.number + held.total["nodes"]}
+
+
+def _counts(machine: Machine, pool: str) -> bool:
+    return machine.pool == pool and not machine.deleting and not machine.terminating
+
+
+def _further(state: ClusterState, pool: str, resources: set[str]) -> Iterable[str]:
+    """The resources in the order in which the pool's machines name them."""
+    if len(resources) < 2:
+        return resources
+    found: dict[str, None] = {}
     for machine in state.machines.values():
-        if machine.pool == pool.metadata.name and not state.leaving(machine):
-            add(total, _capacity(machine))
-            total["nodes"] += 1
-    return total
+        if _counts(machine, pool) and machine.name not in state.marked:
+            found |= dict.fromkeys(name for name in capacity(machine) if name in resources)
+            if len(found) == len(resources):
+                break
+    return found
 
 
 def counted(status: NodePoolStatus, total: Amounts) -> NodePoolStatus:
@@ -84,17 +104,6 @@ def counted(status: NodePoolStatus, total: Amounts) -> NodePoolStatus:
 def is_unhealthy(history: Sequence[bool]) -> bool:
     """Whether registrations fail too often: half of the last four, however few there were."""
     return 2 * sum(not well for well in history) >= HISTORY
-
-
-@lru_cache(maxsize=8192)
-def _capacity(machine: Machine) -> Amounts:
-    """The node's own figures once it is initialised; until then the claim fills in what the node does not say."""
-    own = dict(machine.node.status.capacity) if machine.node is not None else {}
-    found = {name: units(name, amount, up=False) for name, amount in own.items()}
-    if machine.claim is not None and not machine.initialized:
-        for name, amount in machine.claim.status.capacity.items():
-            found[name] = found.get(name) or units(name, amount, up=False)
-    return found
 
 
 # The hash

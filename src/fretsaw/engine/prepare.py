@@ -56,7 +56,7 @@ class Prepared:
         self.notes = supply.notes
         self.any_pool, self.well_known = supply.any_pool, supply.well_known
         self.without = without
-        removed = [s for s in self.ground.states if s.machine in without] if without else []
+        removed = self.ground.named(without)
         self.removed: Bits = sum(self.ground.bit_of.get(s.machine, 0) for s in removed)
         """Places that may not be used in this pass."""
         self.remaining = self._remaining(removed)
@@ -76,7 +76,7 @@ class Prepared:
         self.negated_keys = frozenset(key for kind in self.kinds for key in _negated(kind.sample.spec))
         """Labels that some pod asks not to have certain values."""
 
-    def existing(self) -> tuple[ExistingNode, ...]:
+    def existing(self) -> Sequence[ExistingNode]:
         """The nodes that may take pods, initialised ones first, then by name; copy one before putting a pod on it."""
         if not self.removed:
             return self.ground.places

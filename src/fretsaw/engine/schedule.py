@@ -65,7 +65,7 @@ def _answer(
     unplaced = [*prepared.refused, *_left_over(placed), *_cut_off(failed)]
     return Plan(
         launches=tuple(launches(nodes)),
-        filled=tuple(Filled(n.name, tuple(n.pods)) for n in placed.nodes if n.pods),
+        filled=tuple(Filled(n.name, tuple(n.pods)) for n in placed.filled),
         unplaced=tuple(sorted((u for u in unplaced if u.pod not in virtual), key=lambda u: u.pod)),
         packing=placed.settings.packing,
         pods=len(prepared.queue) + len(prepared.refused) - len(virtual & placed.unplaced.keys()),

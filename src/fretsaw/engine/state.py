@@ -24,6 +24,7 @@ from fretsaw.engine import events as e
 from fretsaw.engine.guards import is_guard
 from fretsaw.engine.machines import Machine
 from fretsaw.engine.pdbs import owned_by
+from fretsaw.engine.roster import Roster
 
 CLUSTER_WIDE = frozenset(
     {
@@ -72,7 +73,7 @@ class ClusterState:
         self.marked: frozenset[str] = frozenset()
         """Machines that a running command will take away."""
         self.idle: dict[str, int] = {}
-        """For each disruption method the version in which it last found nothing."""
+        """For each disruption method the version in which it last found nothing; the latest last."""
         self.unseen_pools: tuple[str, ...] = ()
         self.looked: Millis = 0
         """When the disruption loop last ran."""
@@ -85,6 +86,10 @@ class ClusterState:
         """Machines on which there may be more room, or room for more, than before, as it happened."""
         self.changed: list[str] = []
         """Machines that were made anew, or are gone, as it happened."""
+        self.muddled = False
+        """Whether there once was something odd: two nodes or two claims of one instance, a node that changed its
+        instance, or a claim and a node of one name that are not one machine. Then what is kept by machine cannot be
+        relied upon."""
         self.epoch = 0
         """Counts what may give any machine's pods another place: supply, limits, what waits."""
         self.looked_standing = -1
@@ -110,9 +115,12 @@ class ClusterState:
         self.version = 0
         self.supply_version = 0
         """Counts what can change what pools launch, or the daemons that come with their nodes."""
+        self.events = 0
+        """Counts everything."""
         self.revision = 0
         """Counts everything that a scheduling pass could see."""
         self._machines: dict[str, Machine] = {}
+        self._roster = Roster()
         self._stale: set[str] = set()
         self._claim_of: dict[str, str] = {}
         """Claim by provider id."""
@@ -161,6 +169,12 @@ class ClusterState:
         self._refresh()
         return self._machines
 
+    @property
+    def roster(self) -> Roster:
+        """What is known of all machines together."""
+        self._refresh()
+        return self._roster
+
     def nodes_with(self, provider_id: str) -> tuple[Node, ...]:
         """The nodes that name this instance, oldest first: one, or none, unless something is wrong."""
         names = self._nodes_of.get(provider_id, ()) if provider_id else ()
@@ -179,6 +193,10 @@ class ClusterState:
 
     def apply(self, event: e.Event) -> None:
         """Take note of what happened."""
+        self.events += 1
+        if type(event) is e.Checked:  # by far the most of them
+            self._checked(event.what, event.key, event.at)
+            return
         self.revision += isinstance(event, _SEEN_BY_PASSES)
         self.supply_version += isinstance(event, e.CatalogRead | e.OfferingsOut)
         match event:
@@ -246,6 +264,7 @@ class ClusterState:
                 self.touched.update(ended.command.candidates if ended else ())
                 self._moved()
             case e.MethodIdle(method, version):
+                self.idle.pop(method, None)
                 self.idle[method] = version
             case e.MethodCut(pools):
                 self.unseen_pools = pools
@@ -255,8 +274,6 @@ class ClusterState:
                 self.health.setdefault(pool, deque(maxlen=HISTORY)).append(well)
             case e.HealthForgotten(pool, healthy):
                 self.health[pool] = deque({None: (), True: (True,), False: (False, False)}[healthy], HISTORY)
-            case e.Checked(what, key, at):
-                self._checked(what, key, at)
             case _:
                 raise TypeError(f"no such event: {event}")
 
@@ -454,8 +471,11 @@ class ClusterState:
     def _set_node(self, old: Node | None, node: Node) -> None:
         if old is not None and old.spec.provider_id != node.spec.provider_id:
             self._unname(old)
+            self.muddled = self.muddled or bool(old.spec.provider_id)
         if node.spec.provider_id:
             self._nodes_of[node.spec.provider_id][node.metadata.name] = None
+            self.muddled = self.muddled or len(self._nodes_of[node.spec.provider_id]) > 1
+        self._compare(self.objects["NodeClaim"].get(node.metadata.name), node)
         self._stale_node(node.metadata.name, node.spec.provider_id)
         if old is None or old.status.capacity != node.status.capacity:
             self.touched_pools.add(node.metadata.labels.get(NODEPOOL, ""))
@@ -475,7 +495,11 @@ class ClusterState:
     def _set_claim(self, old: NodeClaim | None, claim: NodeClaim) -> None:
         name = claim.metadata.name
         self.touched_pools.add(claim.metadata.labels.get(NODEPOOL, ""))
+        self._compare(claim, self.objects["Node"].get(name))
+        if old is not None and old.status.provider_id not in ("", claim.status.provider_id):
+            self.muddled = True
         if claim.status.provider_id:
+            self.muddled = self.muddled or self._claim_of.get(claim.status.provider_id, name) != name
             self._claim_of[claim.status.provider_id] = name
             self.unlaunched.discard(name)
             self.launching.pop(name, None)
@@ -507,6 +531,11 @@ class ClusterState:
         self._anything()
 
     # Machines
+
+    def _compare(self, claim: NodeClaim | None, node: Node | None) -> None:
+        """A claim and a node that have the same name had better be of the same instance."""
+        if claim is not None and node is not None:
+            self.muddled = self.muddled or claim.status.provider_id != node.spec.provider_id
 
     def _node_of(self, provider_id: str) -> str:
         """The name of the oldest node of an instance, empty for none."""
@@ -540,6 +569,7 @@ class ClusterState:
         self.changed.extend(sorted(self._stale))
         for name in sorted(self._stale):
             machine = self._built(name)
+            self._roster.put(name, self._machines.get(name), machine)
             if machine is None:
                 self._machines.pop(name, None)
             else:

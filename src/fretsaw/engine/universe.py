@@ -33,6 +33,10 @@ NANO = 1_000_000_000
 
 Bits = int
 """A set of instance types, or of cells, as a bit mask."""
+Entries = tuple[tuple[int, int, int], ...]
+"""(nano-USD an hour, type, cell), cheapest first."""
+MEMORIES = 4096
+"""Answers about prices that are remembered: each question has its own price, and so there is no end to them."""
 
 
 def bits(mask: Bits) -> Iterator[int]:
@@ -148,7 +152,8 @@ class Universe:
         self._price_memo: dict[Bits, dict[int, tuple[int, int]]] = {}
         self._order_memo: dict[Bits, list[tuple[int, int, int]]] = {}
         self._worst_memo: dict[Bits, dict[int, int]] = {}
-        self._cheapest_memo: dict[tuple[Bits, Bits, int], tuple[tuple[int, int, int], ...]] = {}
+        self._cheapest_memo: dict[tuple[Bits, Bits, int], Entries] = {}
+        self._below_memo: dict[tuple[int, Bits, int], tuple[Entries, Entries]] = {}
         self.reserved_cells: Bits = sum(1 << c for c, cell in enumerate(self.cells) if cell.reserved)
 
     def with_out(self, offerings: frozenset[tuple[str, str, str]]) -> Universe:
@@ -159,7 +164,7 @@ class Universe:
         other = copy(base)
         other.cells = tuple(_reduced(cell, base._types_out(cell, offerings)) for cell in base.cells)
         other._eligible_memo, other._on_sale_memo, other._price_memo = {}, {}, {}
-        other._order_memo, other._cheapest_memo, other._worst_memo = {}, {}, {}
+        other._order_memo, other._cheapest_memo, other._worst_memo, other._below_memo = {}, {}, {}, {}
         return other
 
     def _types_out(self, cell: Cell, offerings: frozenset[tuple[str, str, str]]) -> Bits:
@@ -284,6 +289,21 @@ class Universe:
             ordered = (entry for entry in self._order(cells) if types >> entry[1] & 1)
             known = self._cheapest_memo[question] = tuple(islice(ordered, most))
         return known
+
+    def safely_below(self, price: int, entries: Entries, cells: Bits) -> Entries:
+        """Those of `entries`, as `cheapest_first` gives them, whose launch in `cells` costs less even at its dearest.
+
+        Cost: the number of entries, once for each such tuple that is asked about; it is known by its identity.
+        """
+        question = (id(entries), cells, price)
+        known = self._below_memo.get(question)
+        if known is None:
+            if len(self._below_memo) >= MEMORIES:
+                self._below_memo.clear()
+            worst = self.worst_prices(cells)
+            kept = tuple([entry for entry in entries if worst[entry[1]] < price])
+            known = self._below_memo[question] = (entries, kept)
+        return known[1]
 
     def cheapest(self, types: Bits, cells: Bits) -> int | None:
         """The lowest price of `types` in `cells` in nano-USD an hour, None where none is on sale there."""

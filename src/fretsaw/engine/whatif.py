@@ -5,7 +5,8 @@ Source: Karpenter v1.14 pkg/controllers/disruption helpers.go (SimulateSchedulin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 from fretsaw.api.pod import Pod
 from fretsaw.api.times import Millis
@@ -13,8 +14,10 @@ from fretsaw.engine.cost import NODES
 from fretsaw.engine.disruption.ask import Outcome
 from fretsaw.engine.disruption.settling import settling
 from fretsaw.engine.finish import Node
+from fretsaw.engine.ground import Ground
 from fretsaw.engine.passes import Pass, Passes
 from fretsaw.engine.pdbs import Limits
+from fretsaw.engine.recall import recalled, remember
 from fretsaw.engine.state import ClusterState
 from fretsaw.engine.universe import Universe
 
@@ -36,9 +39,21 @@ class Asked:
         """Where the pods of these machines would go; see `WhatIf`."""
         moving = [pod for name in sorted(without) for pod in self._moving(name)]
         closed = self._closed() if consolidating else frozenset()
+        if len(without) == 1 and not cheapest:
+            return self._single(next(iter(without)), moving, closed)
         packing = "cost" if cheapest and self._is_packable(moving) else "first-fit"
-        answer = self._pass(without, moving, closed, packing)
-        return self._outcome(answer, {pod.key for pod in moving})
+        return self._outcome(self._pass(without, moving, closed, packing), moving)
+
+    def _single(self, machine: str, moving: list[Pod], closed: frozenset[str]) -> Outcome:
+        """The answer for one machine: that of an earlier state, if it still holds."""
+        ground = self._ground
+        known = recalled(ground, self._state, machine, moving, ground.mask(closed))
+        if known is not None:
+            return known
+        answer = self._pass(frozenset((machine,)), moving, closed, "first-fit")
+        outcome = self._outcome(answer, moving)
+        remember(ground, machine, moving, answer, outcome)
+        return outcome
 
     def universe(self, pool: str) -> Universe | None:
         """What a pool can launch; None where it is not known."""
@@ -46,9 +61,13 @@ class Asked:
 
     def free(self, machine: str) -> Mapping[str, int] | None:
         """The room on a machine; None where it takes no pods."""
-        ground = self._passes.ground(self._state, self._now)
+        ground = self._ground
         bit = ground.bit_of.get(machine)
         return None if bit is None else ground.places[bit.bit_length() - 1].free
+
+    @cached_property
+    def _ground(self) -> Ground:
+        return self._passes.ground(self._state, self._now)
 
     def waiting(self) -> bool:
         """Whether pods without any place take part in every simulation."""
@@ -60,7 +79,7 @@ class Asked:
 
     def _is_packable(self, pods: list[Pod]) -> bool:
         """Whether the cost packer will be done soon: its work grows with the number of different pods."""
-        ground = self._passes.ground(self._state, self._now)
+        ground = self._ground
         return len({ground.kind_of(pod).key for pod in pods}) <= PACKABLE
 
     def _closed(self) -> frozenset[str]:
@@ -71,7 +90,8 @@ class Asked:
     def _pass(self, without: frozenset[str], moving: list[Pod], closed: frozenset[str], packing: str) -> Pass:
         return self._passes.without(self._state, self._now, without, moving, sorted(closed), packing=packing)
 
-    def _outcome(self, answer: Pass, moving: set[str]) -> Outcome:
+    def _outcome(self, answer: Pass, pods: Iterable[Pod]) -> Outcome:
+        moving = {pod.key for pod in pods}
         virtual, waiting = answer.placed.prepared.virtual, self._state.waiting
         launches, cut = within_node_limits(answer)
         lost = (answer.unplaced.keys() | cut.keys()) - waiting.keys() - virtual

@@ -135,6 +135,8 @@ class Autoscaler:
     def _perform(self, action: a.Action) -> None:
         store, journal = self._world.store, self._world.journal
         match action:
+            case a.Tell(about, reason, message, type_):
+                journal.note("event", about, reason=reason, message=message, type=type_)
             case a.CreateClaim(claim, reason, pods):
                 if store.get("NodeClaim", claim.metadata.name) is None:
                     store.put(claim)
@@ -162,8 +164,6 @@ class Autoscaler:
                 self._delete_pod(pod, uid, grace_s, reason)
             case a.NominatePod(pod, node):
                 self._nominate(pod, node)
-            case a.Tell(about, reason, message, type_):
-                journal.note("event", about, reason=reason, message=message, type=type_)
 
     def _delete_claim(self, name: str, reason: str) -> None:
         claim = self._world.store.get("NodeClaim", name)

@@ -33,13 +33,23 @@ MILLION = 1_000_000
 class GpuUse:
     """Writes `PodLife.used_gpu_ms`. Make it after the ledger, which it follows, and after what tells the use."""
 
-    def __init__(self, world: World, ledger: Ledger, use: Callable[[Pod, Millis], float]) -> None:
-        """use: share of its GPUs that a pod keeps busy at a time, 0 to 1."""
+    def __init__(
+        self,
+        world: World,
+        ledger: Ledger,
+        use: Callable[[Pod, Millis], float],
+        varies: Callable[[Pod], bool] = lambda pod: True,
+    ) -> None:
+        """use: share of its GPUs that a pod keeps busy at a time, 0 to 1. varies: whether that may change while the pod
+        is ready; else it need not be read again."""
         self._loop, self._store = world.loop, world.store
         self._lives = ledger.pods
         self._use = use
+        self._varies = varies
         self._spans: dict[str, _Span] = {}
         """By uid."""
+        self._varying: dict[str, None] = {}
+        """Those of them whose use may change."""
         self._sums: dict[str, int] = defaultdict(int)
         """Millionths of GPU-milliseconds by uid."""
         world.store.watch("Pod", self._pod)
@@ -50,8 +60,12 @@ class GpuUse:
             self._add(uid, span)
 
     def look(self) -> None:
-        """Add up until now, and read the uses anew."""
-        for uid, span in list(self._spans.items()):
+        """Add up until now, and read anew the uses that may have changed."""
+        for uid in list(self._varying):
+            span = self._spans.get(uid)
+            if span is None:
+                del self._varying[uid]
+                continue
             self._add(uid, span)
             pod: Pod | None = self._store.get("Pod", span.life.key)
             if pod is None or pod.metadata.uid != uid or span.life.ended is not None:
@@ -68,6 +82,8 @@ class GpuUse:
         works = new is not None and not new.is_terminal and not new.metadata.deletion_timestamp and is_ready(new)
         if works and span is None and life.gpus and life.ended is None:
             self._spans[uid] = _Span(life, self._loop.now, self._now(pod))
+            if self._varies(pod):
+                self._varying[uid] = None
         elif not works and span is not None:
             self._add(uid, span)
             del self._spans[uid]

@@ -11,8 +11,8 @@ from fretsaw.api.times import Millis
 from fretsaw.sim.loop import Loop
 
 
-class Fact(msgspec.Struct, frozen=True):
-    """Something that happened to an object."""
+class Fact(msgspec.Struct, frozen=True, gc=False):
+    """Something that happened to an object. Equal data of several facts may be one object: nobody writes to it."""
 
     at: Millis
     what: str
@@ -28,6 +28,9 @@ class Journal:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self.facts: list[Fact] = []
+        self._texts: dict[str, str] = {}
+        self._data: dict[tuple[str, ...], dict[str, Any]] = {}
+        """What many facts say alike: there may be millions of them in a long run, such as events told over and over."""
         self._listeners: list[Callable[[Fact], None]] = []
 
     def listen(self, listener: Callable[[Fact], None]) -> None:
@@ -36,7 +39,14 @@ class Journal:
 
     def note(self, what: str, about: str, **data: Any) -> None:
         """Something happened now."""
-        fact = Fact(self._loop.now, what, about, data)
+        about = self._texts.setdefault(about, about)
+        fact = Fact(self._loop.now, what, about, self._shared(data))
         self.facts.append(fact)
         for listener in self._listeners:
             listener(fact)
+
+    def _shared(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The one object among equal data, where that is nothing but texts."""
+        if not all(type(value) is str for value in data.values()):
+            return data
+        return self._data.setdefault((*data, *data.values()), data)

@@ -75,7 +75,7 @@ class Simulation:
         self.disruptions = Disruptions(self.start)
         self.works = ScenarioWorks(world.store, [w for w in scenario.work if isinstance(w, Behaves)])
         self.loads = Loads(world, self.works, reading.folder)
-        self.gpu_use = GpuUse(world, self.ledger, self.loads.use)
+        self.gpu_use = GpuUse(world, self.ledger, self.loads.use, self.loads.varies)
         self.cloud = Cloud(world, catalogs, cloud_settings(scenario, reading.folder, self.start), unready)
         self.nodes = Nodes(world, self.works, node_settings(scenario))
         self._connect()

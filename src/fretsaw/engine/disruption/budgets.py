@@ -6,6 +6,7 @@ Source: Karpenter v1.14 pkg/apis/v1 nodepool.go (GetAllowedDisruptionsByReason),
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
@@ -15,6 +16,7 @@ from fretsaw.api.cron import window_is_open
 from fretsaw.api.meta import scaled
 from fretsaw.api.nodepool import Budget, NodePool, Reason
 from fretsaw.api.times import Millis, span
+from fretsaw.engine.roster import is_counted, is_out
 from fretsaw.engine.state import ClusterState
 
 UNLIMITED = 2**31 - 1
@@ -75,19 +77,10 @@ def next_change(pool: NodePool, now: Millis) -> Millis | None:
 
 def shares(state: ClusterState) -> dict[str, Share]:
     """The count of machines of each pool."""
-    nodes: dict[str, int] = {}
-    disrupting: dict[str, int] = {}
-    marked = state.marked
-    for machine in state.machines.values():
-        if machine.claim is None or not machine.initialized or machine.terminating:
-            continue
-        pool = machine.pool
-        nodes[pool] = nodes.get(pool, 0) + 1
-        # The node's own deletion does not count here: the claim's does, and it always comes with it.
-        leaves = bool(machine.claim.metadata.deletion_timestamp) or machine.name in marked
-        if leaves or not machine.ready:
-            disrupting[pool] = disrupting.get(pool, 0) + 1
-    return {pool: Share(count, disrupting.get(pool, 0)) for pool, count in nodes.items()}
+    roster, machines = state.roster, state.machines
+    marked = (machine for name in state.marked if (machine := machines.get(name)) is not None)
+    more = Counter(machine.pool for machine in marked if is_counted(machine) and not is_out(machine))
+    return {pool: Share(count, roster.out[pool] + more[pool]) for pool, count in roster.counted.items() if count}
 
 
 class Room(msgspec.Struct):

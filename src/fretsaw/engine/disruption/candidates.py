@@ -6,8 +6,7 @@ pkg/controllers/state/statenode.go (ValidateNodeDisruptable), consolidation.go, 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -90,44 +89,62 @@ class Roll:
     """The judgements of all machines by the graceful methods, kept from look to look.
 
     A machine is judged anew when it changed, when a nomination of it began or ended, and at every look while a pod on
-    it is protected for a time. When a pool, its catalog or a budget for pods changed, all are.
+    it is protected for a time. When a pool, its catalog or a budget for pods changed, all are; when a command began or
+    ended, those that are no candidates, and all where a budget may count pods.
     """
 
     def __init__(self) -> None:
         self.verdicts: dict[str, Candidate | Blocked] = {}
+        self.renewed: list[str] = []
+        """Machines that the last renewal judged, also those that are no more."""
         self.news: list[Blocked] = []
         """Machines that were found blocked by the last renewal."""
+        self.again = False
+        """Whether the last renewal would have judged all machines anew, had they not been as before: whatever was
+        told of them may be told again."""
         self._basis: tuple[object, ...] = ()
+        self._marked: frozenset[str] = frozenset()
         self._seen = 0
         self._nominated: frozenset[str] = frozenset()
         self._volatile: set[str] = set()
+        self._blocked: set[str] = set()
 
     def renew(self, survey: Survey) -> Roll:
         """Judge what has to be judged."""
         state, now = survey.state, survey.now
         machines = state.machines
-        basis = (id(state), state.budget_version, state.supply_version, state.marked)
+        basis = (id(state), state.budget_version, state.supply_version)
         nominated = frozenset(name for name, until in state.nominated.items() if until > now)
-        if basis != self._basis:
+        names = {*state.changed[self._seen :], *(nominated ^ self._nominated), *self._volatile}
+        self.again = state.marked != self._marked
+        if basis != self._basis or (self.again and state.objects["PodDisruptionBudget"]):
             names = set(machines) | self.verdicts.keys()
-        else:
-            names = {*state.changed[self._seen :], *(nominated ^ self._nominated), *self._volatile}
+        elif self.again:
+            names |= (state.marked ^ self._marked) | self._blocked
+        self._marked = state.marked
         self._basis, self._nominated, self._seen = basis, nominated, len(state.changed)
         self.news = []
-        for name in sorted(names):
+        self.renewed = sorted(names)
+        for name in self.renewed:
             self._judge(survey, name)
         return self
+
+    def candidates(self) -> list[Candidate]:
+        """The candidates before any method's filter, by name."""
+        return [c for name in sorted(self.verdicts) if isinstance(c := self.verdicts[name], Candidate)]
 
     def _judge(self, survey: Survey, name: str) -> None:
         machine = survey.state.machines.get(name)
         found = survey.judge(machine) if machine is not None else None
         self._volatile.discard(name)
+        self._blocked.discard(name)
         if machine is None or found is None:
             self.verdicts.pop(name, None)
             return
         self.verdicts[name] = found
         if isinstance(found, Blocked):
             self.news.append(found)
+            self._blocked.add(name)
         if any(_is_protected_for_a_time(pod) for pod in machine.pods):
             self._volatile.add(name)
 
@@ -214,15 +231,14 @@ class Survey:
         """(candidates before any method's filter, by name; machines that are none since the last look). For the
         graceful methods."""
         roll = self._roll.renew(self)
-        found = roll.verdicts
-        return [c for name in sorted(found) if isinstance(c := found[name], Candidate)], roll.news
+        return roll.candidates(), roll.news
 
     def drifted(self, *, static: bool) -> tuple[list[Candidate], list[Blocked]]:
         """The drifted machines of static, or of dynamic pools, that may be replaced, and those that may not."""
         candidates: list[Candidate] = []
         blocked: list[Blocked] = []
-        drifted = (machine for machine in self.state.machines.values() if machine.is_true("Drifted"))
-        for machine in sorted(drifted, key=lambda m: m.name):
+        for name in sorted(self.state.roster.drifted):
+            machine = self.state.machines[name]
             found = self.judge(machine, eventual=True)
             if isinstance(found, Blocked):
                 blocked.append(found)
@@ -235,16 +251,11 @@ def _is_protected_for_a_time(pod: Pod) -> bool:
     return pod.metadata.annotations.get(DO_NOT_DISRUPT, "true") != "true"
 
 
-def not_for_emptiness(candidate: Candidate, buffered: Container[str]) -> Blocked | str | None:
+def not_for_emptiness(candidate: Candidate, buffered: bool) -> Blocked | str | None:
     """Why emptiness leaves a candidate alone; None where it takes it, a text where that is no event.
 
-    buffered: machines that keep room for buffer pods.
+    buffered: whether its machine keeps room for buffer pods.
     """
-    return _not_for_emptiness(candidate, candidate.name in buffered)
-
-
-@lru_cache(maxsize=16384)
-def _not_for_emptiness(candidate: Candidate, buffered: bool) -> Blocked | str | None:
     if candidate.static:
         return "static"
     if candidate.pool.spec.disruption.consolidate_after == NEVER:
@@ -256,7 +267,6 @@ def _not_for_emptiness(candidate: Candidate, buffered: bool) -> Blocked | str | 
     return None if candidate.machine.is_true("Consolidatable") else "not consolidatable"
 
 
-@lru_cache(maxsize=16384)
 def not_for_consolidation(candidate: Candidate) -> Blocked | str | None:
     """Why consolidation leaves a candidate alone; as above."""
     if candidate.static:

@@ -26,10 +26,10 @@ from fretsaw.engine.disruption.telling import Teller
 from fretsaw.engine.machines import Machine
 from fretsaw.engine.options import Options
 from fretsaw.engine.orders import claim_of, fresh_name, static_claim
+from fretsaw.engine.roster import DISRUPTION_REASON
 from fretsaw.engine.state import ClusterState
 from fretsaw.engine.taints import DISRUPTED, same
 
-DISRUPTION_REASON = "DisruptionReason"
 READY_ONCE = "replacement initialized"
 """The name under which it is remembered that a replacement was ready: what becomes of it later does not count."""
 PER_MACHINE: Millis = 80
@@ -203,15 +203,12 @@ def restored(machine: Machine) -> Iterator[a.Action]:
 
 def cleaned(state: ClusterState) -> tuple[a.Action, ...]:
     """Take back what a disruption left behind that is no longer under way, such as one before a restart."""
-    marked = state.marked
-    left = (
-        machine
-        for name, machine in state.machines.items()
-        if (machine.node_name in state.draining or DISRUPTION_REASON in machine.truths) and name not in marked
-    )
+    names = set(state.roster.disrupted)
+    if state.draining:
+        names.update(name for name, machine in state.machines.items() if machine.node_name in state.draining)
     return tuple(
         action
-        for machine in sorted(left, key=lambda m: m.name)
+        for machine in (state.machines[name] for name in sorted(names - state.marked))
         if not machine.terminating
         if machine.claim is not None and not machine.claim.metadata.deletion_timestamp
         for action in restored(machine)

@@ -35,8 +35,9 @@ from fretsaw.engine.disruption.drift import drifted_machine, drifted_static
 from fretsaw.engine.disruption.emptiness import empty_machines
 from fretsaw.engine.disruption.memory import Memory, next_time
 from fretsaw.engine.disruption.moves import METHODS, Found, Method, Move
+from fretsaw.engine.disruption.sieve import Sieve
 from fretsaw.engine.disruption.stuck import Stuck
-from fretsaw.engine.disruption.telling import Teller
+from fretsaw.engine.disruption.telling import Teller, Told
 from fretsaw.engine.disruption.validation import reduced, still_consolidates, still_empty
 from fretsaw.engine.options import Options
 from fretsaw.engine.state import ClusterState
@@ -52,7 +53,20 @@ class Known:
     def __init__(self) -> None:
         self.roll = Roll()
         self.stuck = Stuck()
-        self.told: dict[str, tuple[Blocked, Millis]] = {}
+        self.emptiness = Sieve(not_for_emptiness)
+        self.consolidation = Sieve(lambda candidate, buffered: not_for_consolidation(candidate))
+        self.told = Told(self.emptiness, self.consolidation)
+
+    def renewed(self) -> None:
+        """The roll was renewed."""
+        for name in self.roll.renewed:
+            verdict = self.roll.verdicts.get(name)
+            self.emptiness.put(name, verdict)
+            self.consolidation.put(name, verdict)
+            if verdict is None:
+                self.told.forget(name)
+        if self.roll.again:
+            self.emptiness.again = self.consolidation.again = True
 
 
 class Disruption(msgspec.Struct, frozen=True):
@@ -141,16 +155,19 @@ class _Look:
         return shares(self.state)
 
     @cached_property
-    def candidates(self) -> list[Candidate]:
-        """All candidates of the graceful methods before their filters."""
-        candidates, blocked = self.survey.all()
-        self.teller.blocked(blocked)
-        return candidates
+    def known_now(self) -> Known:
+        """What is known, with all machines judged as they are; of those that are no candidates is told."""
+        roll = self.known.roll.renew(self.survey)
+        self.known.renewed()
+        self.teller.blocked(roll.news)
+        return self.known
 
     @cached_property
     def balance(self) -> Balance:
         """The scores of pools that weigh savings against disruption."""
-        return balance_of(self.survey, self.candidates)
+        if not any(p.spec.disruption.consolidation_policy == "Balanced" for p in self.state.pools.values()):
+            return Balance({})
+        return balance_of(self.survey, self.known_now.roll.candidates())
 
     @cached_property
     def buffered(self) -> frozenset[str]:
@@ -237,19 +254,11 @@ class _Look:
 
     def _filtered(self, method: Method) -> list[Candidate]:
         """The candidates that a graceful method takes; of the others it is told why, where that is news."""
-        kept, blocked = [], []
-        for candidate in self.candidates:
-            why = (
-                not_for_emptiness(candidate, self.buffered)
-                if method == "emptiness"
-                else not_for_consolidation(candidate)
-            )
-            if why is None:
-                kept.append(candidate)
-            elif isinstance(why, Blocked):
-                blocked.append(why)
-        self.teller.blocked(blocked)
-        return kept
+        sieve = self.known_now.emptiness if method == "emptiness" else self.known_now.consolidation
+        if method == "emptiness":
+            sieve.buffers(self.buffered)
+        self.teller.sieved(sieve)
+        return sieve.candidates()
 
     def _graceful(self, method: Method, candidates: Iterable[Candidate], room: Room) -> Found:
         if method == "emptiness":

@@ -11,6 +11,8 @@ Source: Karpenter v1.14 pkg/controllers/disruption consolidation.go (IsConsolida
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fretsaw.api.times import HOUR, Millis
 from fretsaw.engine import events as e
 from fretsaw.engine.disruption.budgets import Room, next_change
@@ -77,7 +79,7 @@ def _nobody(method: Method) -> str:
 def next_time(state: ClusterState, now: Millis) -> Millis:
     """When one of the memories ends without a change: by its age, a nomination, a pod's protection, or a budget."""
     times = [now + VALID]
-    times += [state.checked[IDLE, key] + VALID for key in state.idle if (IDLE, key) in state.checked]
+    times += _ages(state, now)
     times += [state.checked[UNTIL, method] for method in METHODS if (UNTIL, method) in state.checked]
     times += state.nominated.values()
     times += [change for pool in state.pools.values() if (change := next_change(pool, now)) is not None]
@@ -85,8 +87,19 @@ def next_time(state: ClusterState, now: Millis) -> Millis:
     return min(when for when in times if when > now)
 
 
+def _ages(state: ClusterState, now: Millis) -> Iterator[Millis]:
+    """When what methods found out lately becomes too old."""
+    for key in reversed(state.idle):
+        noted = state.checked.get((IDLE, key))
+        if noted is not None and noted + VALID <= now:
+            return  # all others are older
+        if noted is not None:
+            yield noted + VALID
+
+
 def _protections(state: ClusterState) -> list[Millis]:
     """When pods that say do-not-disrupt for a time may be disrupted again."""
-    pods = (pod for machine in state.machines.values() for pod in machine.pods if pod.metadata.annotations)
+    machines = (state.machines[name] for name in state.roster.guarded)
+    pods = (pod for machine in machines for pod in machine.pods if pod.metadata.annotations)
     ends = (protected_until(pod) for pod in pods if is_active(pod))
     return [end for end in ends if end is not None]

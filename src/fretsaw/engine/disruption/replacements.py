@@ -28,8 +28,7 @@ def names(node: Node) -> tuple[str, ...]:
 
 def cheaper(node: Node, than: int) -> Node:
     """The node with only those types whose launch costs less than `than` even at its dearest."""
-    worst = node.open.template.universe.worst_prices(node.cells)
-    kept = tuple(entry for entry in node.candidates if worst[entry[1]] < than)
+    kept = node.open.template.universe.safely_below(than, node.candidates, node.cells)
     return msgspec.structs.replace(node, candidates=kept)
 
 

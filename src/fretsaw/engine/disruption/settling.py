@@ -31,9 +31,8 @@ def settled_at(machine: Machine, pool: NodePool) -> Millis | None:
 def settling(state: ClusterState, now: Millis) -> frozenset[str]:
     """The machines that take no running pods from a consolidation yet; what is Consolidatable has settled."""
     found = []
-    for machine in state.machines.values():
-        if machine.is_true("Consolidatable"):
-            continue
+    for name in state.roster.unsettled:
+        machine = state.machines[name]
         pool = state.pools.get(machine.pool)
         if pool is not None and (when := settled_at(machine, pool)) is not None and when > now:
             found.append(machine.name)

@@ -27,7 +27,7 @@ Failure = Literal["budget", "scheduling", "churn", "unknown"]
 
 def still_empty(survey: Survey, command: e.Command, room: Room, buffered: frozenset[str]) -> Move | Failure:
     """The machines that are still empty and may go; a part of them is enough."""
-    there = [c for c in _candidates(survey, command) if not_for_emptiness(c, buffered) is None]
+    there = [c for c in _candidates(survey, command) if not_for_emptiness(c, c.name in buffered) is None]
     kept = tuple(c for c in there if room.take(c.pool_name))
     if kept:
         return Move(kept)

@@ -284,7 +284,7 @@ class Cloud:
         """All instances, where they are others than last time; those that no claim names are ended."""
         if self.settings.collect_leaked:
             self._collect()
-        alive = frozenset(instance.provider_id for instance in self.machines.alive())
+        alive = self.machines.alive_ids()
         if alive != self._listed:
             self._listed = alive
             self._world.report(e.InstancesListed(alive))
@@ -294,6 +294,5 @@ class Cloud:
         """End what no claim names. Source: Karpenter AWS provider v1.14 pkg/controllers/nodeclaim/garbagecollection."""
         claims = self._world.store.all("NodeClaim")
         for instance in self.machines.alive():
-            old = self._world.loop.now - instance.asked > LEAKED
-            if old and instance.claim.metadata.name not in claims:
+            if instance.claim.metadata.name not in claims and self._world.loop.now - instance.asked > LEAKED:
                 self.machines.end(instance, "leaked")

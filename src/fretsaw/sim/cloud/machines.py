@@ -33,6 +33,7 @@ class Machines:
         self._bill = bill
         self._all: dict[str, Instance] = {}
         self._alive: dict[str, Instance] = {}
+        self._alive_ids: frozenset[str] | None = None
         self._rates: dict[str, tuple[Rate, int | None]] = {}
         self._boots: dict[str, Timer] = {}
         self.on_launched: list[Listener] = []
@@ -51,12 +52,19 @@ class Machines:
         """Those that are pending or running, in the order of their launch."""
         return list(self._alive.values())
 
+    def alive_ids(self) -> frozenset[str]:
+        """Their provider ids."""
+        if self._alive_ids is None:
+            self._alive_ids = frozenset(self._alive)
+        return self._alive_ids
+
     def launch(self, instance: Instance, rate: Rate, on_demand: int | None) -> None:
         """Begin an instance. on_demand: what its type costs on demand, nano-USD an hour."""
         provider_id = instance.provider_id
         if provider_id in self._all:
             raise BrokenInvariant(f"two instances {provider_id}")
         self._all[provider_id] = self._alive[provider_id] = instance
+        self._alive_ids = None
         self._rates[provider_id] = rate, on_demand
         self._note("instance-asked", instance)
         pending = self._settings.pending.draw(self._world.dice.once("pending", instance.claim.metadata.name))
@@ -77,6 +85,7 @@ class Machines:
             return
         now = self._world.loop.now
         del self._alive[instance.provider_id]
+        self._alive_ids = None
         boot = self._boots.pop(instance.provider_id, None)
         if boot is not None:
             boot.cancel()

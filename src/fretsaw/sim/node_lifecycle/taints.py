@@ -7,6 +7,7 @@ processTaintBaseEviction, doNoExecuteTaintingPass); kubernetes.io, Taints and To
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -45,6 +46,8 @@ class Tainter:
         self._settings = settings
         self._queue = WorkQueue(world.loop, self._no_schedule)
         self._zones: dict[str, Zone] = {}
+        self._counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        """(nodes that are ready, nodes that are not) by zone."""
         self._touched: dict[str, None] = {}
         """Nodes whose readiness changed since the last look."""
         self._look_at: Timer | None = None
@@ -57,6 +60,9 @@ class Tainter:
         node = new if new is not None else old
         assert node is not None
         name = node.metadata.name
+        for one, step in ((old, -1), (new, 1)):
+            if one is not None:
+                self._counts[_zone(one)][_ready(one) != "True"] += step
         if new is not None and (old is None or _wanted(old) != _wanted(new) or old.spec.taints != new.spec.taints):
             self._queue.add(name)
         if old is None or new is None or _ready(old) != _ready(new):
@@ -138,16 +144,29 @@ class Tainter:
 
     def _judge_zones(self) -> None:
         """Bring the zones' paces up to date with the nodes that are down."""
-        counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        states = self._states(self._counts)
+        if not self._halted and all(
+            n in self._zones and self._zones[n].state == s != "full" for n, s in states.items()
+        ):
+            return
+        # The order in which zones change is that of their nodes.
+        counts: dict[str, list[int]] = {}
         for node in self._store.all("Node").values():
-            counts[_zone(node)][_ready(node) != "True"] += 1
-        states = {name: state_of(ready, down, self._settings) for name, (ready, down) in counts.items()}
+            counts.setdefault(_zone(node), self._counts[_zone(node)])
+        states = self._states(counts)
         halt = bool(states) and all(state == "full" for state in states.values())
         if halt and not (self._halted and states.keys() <= self._zones.keys()):
             self._halt(list(states))
         elif not halt:
             self._pace(states, counts)
         self._halted = halt
+
+    def _states(self, counts: Mapping[str, list[int]]) -> dict[str, State]:
+        """The zones that have nodes, by what share of them is down."""
+        return {zone: state_of(ready, down, self._settings) for zone, (ready, down) in counts.items() if ready or down}
+
+    def _is_paced(self, zone: str, state: State) -> bool:
+        return zone in self._zones and self._zones[zone].state == state
 
     def _halt(self, names: list[str]) -> None:
         """All nodes seem to be down: more likely the controller is cut off, and no pod is to be driven out."""

@@ -51,6 +51,11 @@ class Loads:
             return self._works.behavior(pod).gpu_use
         return self._busy(pod, entry, now)
 
+    def varies(self, pod: Pod) -> bool:
+        """Whether the use of a pod's GPUs may change while it is ready."""
+        entry, _ = self._of(pod)
+        return entry is not None and entry.serves is not None
+
     def of_pod(self, pod: Pod, metric: str, now: Millis) -> int | None:
         """A pod's value in thousandths: of the use of its GPUs, or of its requests; None where there is no sample."""
         if pod.status.phase != "Running":
