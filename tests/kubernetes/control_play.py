@@ -109,6 +109,7 @@ def missing(wanted: Any, found: Any, where: str, slack_s: int = 0) -> str:
     Null means absent; times may differ by the slack. Each map of a list has to be like one that is there, and all but conditions have to be named.
     """
     if isinstance(wanted, dict):
+        found = {} if found is None else found
         if not isinstance(found, dict):
             return f"{where}: {found!r}, wanted {wanted!r}"
         for name, value in wanted.items():
