@@ -5,6 +5,8 @@ Source: Karpenter v1.14 pkg/operator: probes on one port, metrics on another; re
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -15,6 +17,7 @@ from fretsaw.errors import UserError
 CONTENT = "text/plain; version=0.0.4; charset=utf-8"
 END_S = 2.0
 """An answer that is still on its way at the end is waited for so long: a hung scrape must not hold up the lease."""
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 Check = Callable[[], str]
 """Why not; empty for all is well."""
 
@@ -67,10 +70,21 @@ async def _served(app: web.Application, port: int, flag: str) -> AsyncIterator[i
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, port=port).start()
+            listening = _listening(port)
         except OSError as error:
             why = error.strerror or str(error)
             raise UserError(flag, "the port cannot be used", f"{port}: {why}", "another one") from error
-        yield runner.addresses[0][1]
+        await web.SockSite(runner, listening).start()
+        yield listening.getsockname()[1]
     finally:
         await runner.cleanup()
+
+
+def _listening(port: int) -> socket.socket:
+    """One socket for IPv4 and IPv6: two would have a free port each. Machines may do without IPv6."""
+    try:
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_IPV6:
+            raise
+        return socket.create_server(("", port))

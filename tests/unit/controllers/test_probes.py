@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 import pytest
@@ -65,6 +68,31 @@ def test_port_in_use_is_told_with_its_flag() -> None:
                     pass
 
     asyncio.run(main())
+
+
+def test_one_port_serves_both_families() -> None:
+    async def main() -> None:
+        async with probes(0, {}, {}) as port:
+            for host in ("127.0.0.1", "::1"):
+                reader, writer = await asyncio.open_connection(host, port)
+                writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+                assert (await reader.readline()).split()[1] == b"200"
+                writer.close()
+                await writer.wait_closed()
+
+    asyncio.run(main())
+
+
+def test_machine_without_ipv6_is_served_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.create_server
+
+    def create_server(address: tuple[str, int], **more: Any) -> socket.socket:
+        if more:
+            raise OSError(errno.EADDRNOTAVAIL, "no IPv6 here")
+        return real(address)
+
+    monkeypatch.setattr(socket, "create_server", create_server)
+    assert _asked("/healthz", {}, {})[0] == 200
 
 
 def test_end_does_not_wait_for_connections_that_are_kept_open() -> None:
