@@ -36,6 +36,8 @@ DRIFT_S = 300.0
 """Source: Karpenter v1.14 pkg/controllers/nodeclaim/disruption (5 min)."""
 CLASSES_S = 60.0
 LOOK_S = 1.0
+ENDED = ("instance_terminated", "instance_stopped")
+"""Announcements after which the instances are listed anew, since a node without a machine is not drained."""
 Told = Callable[[str, Exception], None]
 """Called with (what was tried, why it failed)."""
 Put = Callable[[e.Event], None]
@@ -203,3 +205,5 @@ class Cloud:
         async with aclosing(announced) as events:  # type: ignore[type-var]
             async for event in events:
                 self._put(event)
+                if event.kind in ENDED:
+                    await self._try("listing", self._list)

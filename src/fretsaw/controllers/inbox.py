@@ -40,6 +40,8 @@ class Inbox:
         self._known: dict[tuple[str, str], _Known] = {}
         self._gone: dict[str, None] = {}
         """Uids, the oldest first."""
+        self._listed: dict[str, str] = {}
+        """By kind the version of the last list: whatever is not known and no newer has gone."""
         self.dropped = 0
         """Changes that were no news."""
 
@@ -72,7 +74,7 @@ class Inbox:
                 case Change(kind, what="rewound"):
                     self._rewound(kind)
                 case Change() as change:
-                    yield from self._listed(change)
+                    yield from self._complete(change)
                 case event:
                     yield event
 
@@ -80,7 +82,7 @@ class Inbox:
         kind, key, metadata = type(obj).__name__, key_of(obj), obj.metadata
         uid, version = metadata.uid, metadata.resource_version
         known = self._known.get((kind, key))
-        if uid in self._gone or (known is not None and _covers(known, uid, version)):
+        if uid in self._gone or self._is_old(kind, uid, version, known):
             self.dropped += 1
             return
         if known is not None and known.uid != uid:
@@ -91,6 +93,13 @@ class Inbox:
             self.dropped += 1
         else:
             yield e.Changed(bare)
+
+    def _is_old(self, kind: str, uid: str, version: str, known: _Known | None) -> bool:
+        """Whether that is no newer than what is known. Versions of two objects of one name can be compared, too."""
+        if known is None:
+            listed = self._listed.get(kind, "")
+            return bool(version) and (version == listed or older(version, listed))
+        return older(version, known.version) or (uid == known.uid and version == known.version)
 
     def _ended(self, kind: str, key: str, uid: str = "") -> Iterator[e.Event]:
         """The object has gone. uid: that one; empty for the one that is known."""
@@ -103,9 +112,10 @@ class Inbox:
         self._bury(known.uid)
         yield e.Gone(kind, key)
 
-    def _listed(self, change: Change) -> Iterator[e.Event]:
+    def _complete(self, change: Change) -> Iterator[e.Event]:
         """What we know by our own writes alone, and the list does not have, has gone. version: what is newer than the
         list may well be there; empty where the kind itself is gone."""
+        self._listed[change.kind] = change.version
         for (kind, key), known in list(self._known.items()):
             if kind == change.kind and key not in change.keys and not older(change.version, known.version):
                 yield from self._ended(kind, key)
@@ -116,13 +126,9 @@ class Inbox:
             if of == kind:
                 known.version = ""
         self._gone.clear()
+        self._listed.pop(kind, None)
 
     def _bury(self, uid: str) -> None:
         self._gone[uid] = None
         while len(self._gone) > REMEMBERED:
             del self._gone[next(iter(self._gone))]
-
-
-def _covers(known: _Known, uid: str, version: str) -> bool:
-    """Whether what is known is as new as that, or newer. Versions of two objects of one name can be compared, too."""
-    return older(version, known.version) or (uid == known.uid and version == known.version)

@@ -74,8 +74,18 @@ def _sooner(one: Millis | None, other: Millis | None) -> Millis | None:
 def _triggers(state: ClusterState, placed: Container[str]) -> Iterator[str]:
     """Pods that wait for a place, nodes whose pods will, and buffers."""
     yield from (pod.key for pod in state.waiting.values() if pod.key not in placed and is_pending(pod))
-    yield from (f"{NODE}{node}" for node in sorted(state.draining) if state.pods_on.get(node))
+    yield from (f"{NODE}{node}" for node in sorted(state.draining) if state.pods_on.get(node) and _ends(state, node))
     yield from (f"{BUFFER}{buffer}" for buffer in state.objects["CapacityBuffer"])
+
+
+def _ends(state: ClusterState, node: str) -> bool:
+    """Whether a node is on its way out for good.
+
+    Differs: in the peer one that a running disruption has tainted asks, too; but its pods have their replacement, and
+    when that fails, the node stays.
+    """
+    machine = state.machine_of(node)
+    return machine is not None and (machine.deleting or machine.terminating)
 
 
 def _due(state: ClusterState, waiting: frozenset[str], now: Millis) -> tuple[frozenset[str], Millis | None]:

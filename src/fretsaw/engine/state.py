@@ -25,6 +25,7 @@ from fretsaw.engine.guards import is_guard
 from fretsaw.engine.machines import Machine
 from fretsaw.engine.pdbs import owned_by
 from fretsaw.engine.roster import Roster
+from fretsaw.engine.taints import DISRUPTED, same
 
 CLUSTER_WIDE = frozenset(
     {
@@ -131,7 +132,7 @@ class ClusterState:
         self.unlaunched: set[str] = set()
         """Claims without an instance: until they have one, nobody knows what is on its way."""
         self.draining: set[str] = set()
-        """Nodes whose pods will need another place, since nothing more may come there."""
+        """Nodes with the taint of a disruption: nothing more comes there, and their pods will need another place."""
         self.touched: set[str] = set()
         """Machines whose claim, node or pods changed since the last turn; `settle` empties it."""
         self.touched_pools: set[str] = set()
@@ -179,6 +180,10 @@ class ClusterState:
         """The nodes that name this instance, oldest first: one, or none, unless something is wrong."""
         names = self._nodes_of.get(provider_id, ()) if provider_id else ()
         return tuple(self.objects["Node"][name] for name in names)
+
+    def machine_of(self, node: str) -> Machine | None:
+        """The machine that a node is of."""
+        return self.machines.get(self._name_of_node(node))
 
     def leaving(self, machine: Machine) -> bool:
         """Whether a machine is on its way out: deleted, or marked by a running command."""
@@ -389,6 +394,7 @@ class ClusterState:
             case Node():
                 self._unname(old)
                 self.pods_moved.discard(key)
+                self.draining.discard(key)
                 self._forget_checks(key)
                 self._stale_node(key, old.spec.provider_id)
                 self._moved()
@@ -477,14 +483,18 @@ class ClusterState:
             self.muddled = self.muddled or len(self._nodes_of[node.spec.provider_id]) > 1
         self._compare(self.objects["NodeClaim"].get(node.metadata.name), node)
         self._stale_node(node.metadata.name, node.spec.provider_id)
+        if any(same(taint, DISRUPTED) for taint in node.spec.taints):
+            self.draining.add(node.metadata.name)
+        else:
+            self.draining.discard(node.metadata.name)
         if old is None or old.status.capacity != node.status.capacity:
             self.touched_pools.add(node.metadata.labels.get(NODEPOOL, ""))
-        same = old is not None and (
+        unchanged = old is not None and (
             (old.metadata.labels, old.spec, old.metadata.deletion_timestamp, old.status.allocatable)
             == (node.metadata.labels, node.spec, node.metadata.deletion_timestamp, node.status.allocatable)
         )
-        self._moved(not same)
-        if old is not None and not same:
+        self._moved(not unchanged)
+        if old is not None and not unchanged:
             self._open(self._name_of_node(node.metadata.name))
         elif old is not None and (old.metadata.annotations, _is_ready(old)) != (
             node.metadata.annotations,

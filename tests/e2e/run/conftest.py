@@ -57,3 +57,9 @@ def pool(request: pytest.FixtureRequest, stage: Live) -> Iterator[str]:
     stage.cloud.mend()
     if any(program.running for program in stage.operators):
         stage.remove([name])
+
+
+@pytest.fixture
+def namespace(pool: str, namespace: str) -> str:
+    """As elsewhere; its pods go before the pool does, which then has nothing to drain."""
+    return namespace

@@ -111,7 +111,7 @@ def test_nodes_that_are_half_empty_become_one(live: Live, namespace: str, pool: 
     live.pool(pool, types=["m5.xlarge"], consolidate="2s")
     live.deployment("web", replicas=6, namespace=namespace, pool=pool)
     live.until_running(namespace, 6)
-    assert len(live.claims(pool)) == 2
+    assert len(live.claims(pool)) >= 2
     live.scale("web", namespace, 2)
     live.until(lambda: len(live.claims(pool)) == 1 and len(live.nodes(pool)) == 1, "one node is left", 90)
     live.until_running(namespace, 2)
@@ -171,7 +171,8 @@ def test_an_instance_that_dies_is_noticed_and_replaced(live: Live, namespace: st
     live.until_running(namespace, 1)
     (old,) = live.claims(pool)
     live.cloud.interrupt(old["status"]["providerID"], "instance_terminated", 0)
-    live.until(lambda: old["metadata"]["name"] not in _named(live, pool), "the claim is gone", 60)
+    # Nobody stops the pods there: they are given up, or the node is once it has been silent for long enough.
+    live.until(lambda: old["metadata"]["name"] not in _named(live, pool), "the claim is gone", 150)
     live.until_running(namespace, 1, timeout_s=60)
 
 
