@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from fretsaw.api.times import Millis
@@ -54,7 +54,7 @@ class Acting(Protocol):
 
 
 class Manager:
-    """One engine and its state. took: is told how long each turn took, in seconds."""
+    """One engine and its state. took: is told how long each turn took, in seconds. kinds: to watch, of SEEN."""
 
     def __init__(
         self,
@@ -65,12 +65,13 @@ class Manager:
         state: ClusterState,
         listeners: Iterable[Listener],
         took: Callable[[float, Turn], None],
+        kinds: Sequence[str] = SEEN,
     ) -> None:
         self._client, self._options, self._clock = client, options, clock
         self._inbox, self.state = inbox, state
         self._listeners, self._took = tuple(listeners), took
         self._stirred = asyncio.Event()
-        self.reflectors = [Reflector(client, kind) for kind in SEEN]
+        self.reflectors = [Reflector(client, kind) for kind in kinds]
         self._synced: set[str] = set()
         self._missing: set[str] = set()
         self.turns = 0
@@ -82,7 +83,7 @@ class Manager:
     @property
     def synced(self) -> bool:
         """Whether all that there is has been listed once."""
-        return self._synced.issuperset(SEEN)
+        return self._synced.issuperset(reflector.kind for reflector in self.reflectors)
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from fretsaw.controllers.clock import SteadyClock
 from fretsaw.controllers.cloud import Cloud
 from fretsaw.controllers.inbox import Inbox
 from fretsaw.controllers.leader import Election, Terms
-from fretsaw.controllers.manager import Listener, Manager
+from fretsaw.controllers.manager import SEEN, Listener, Manager
 from fretsaw.controllers.performer import Performer
 from fretsaw.controllers.probes import metrics, probes
 from fretsaw.controllers.settings import Run
@@ -113,7 +113,14 @@ class Operator:
             client.on_unreadable(lambda kind, key, why: self._hearing.failed(f"read {kind}/{key}", ValueError(why)))
             options = await self._fitting(client)
             self.manager = manager = Manager(
-                client, options, self._clock, self._inbox, self.state, self._hearing.listeners, self._hearing.took
+                client,
+                options,
+                self._clock,
+                self._inbox,
+                self.state,
+                self._hearing.listeners,
+                self._hearing.took,
+                self._kinds(),
             )
             await self._serve(stack, manager)
             election = await self._elect(stack)
@@ -134,6 +141,11 @@ class Operator:
                 if election is not None:
                     await election.release()
                 await self._provider.close()
+
+    def _kinds(self) -> tuple[str, ...]:
+        """What to watch: a kind whose gate is closed is as if there were none of it."""
+        gates: dict[str, bool] = self.settings["feature-gates"]
+        return tuple(kind for kind in SEEN if gates.get(kind, True))
 
     def _limits(self) -> Limits:
         return Limits(qps=float(self.settings["kube-client-qps"]), burst=self.settings["kube-client-burst"])
