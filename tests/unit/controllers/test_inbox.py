@@ -105,6 +105,12 @@ def test_what_only_our_answer_told_of_is_gone_when_a_list_does_not_have_it() -> 
     assert life.hear(Change("Namespace", what="missing")) == ["-"]
 
 
+def test_answer_that_comes_after_a_list_without_its_object_is_too_late() -> None:
+    life = Life()
+    assert life.hear(_synced(10), _made(5, a="1"), _made(10, "v", name="y", a="2")) == []
+    assert life.hear(_made(11, "w", name="z", a="3")) == ["+3"]
+
+
 def test_lists_of_other_kinds_do_not_matter() -> None:
     life = Life()
     assert life.hear(_made(5, a="1"), Change("Node", what="synced", version="10")) == ["+1"]
@@ -247,7 +253,7 @@ class Cluster:
             self.state.apply(event)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(STEPS, st.lists(FATES, max_size=15))
 def test_state_comes_to_what_the_server_has(steps: list[tuple[str, str, float, bool]], fates: list[Fate]) -> None:
     cluster = Cluster(fates)
