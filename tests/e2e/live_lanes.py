@@ -29,6 +29,8 @@ from support.controlplane import COMPONENTS, ApiError, ControlPlane, until
 NO_SCHEDULER = ("etcd", "kube-apiserver", "kube-controller-manager")
 AT_ONCE = 32
 """How many cases are played at the same time, where they do not disturb each other."""
+AGAIN_S = 80.0
+"""A longer case is not played again."""
 QUIET_S = 0.3
 """No write for so long: the controllers are done."""
 _SYNCED = re.compile(r'^I(\d{4} \S+) .*"Caches are synced"', re.MULTILINE)
@@ -44,6 +46,8 @@ class Lane:
     apiserver: Sequence[str] = ()
     scheduler: Sequence[str] = ()
     threads = 1
+    in_real_time = True
+    """Whether a case can come too late on a busy machine; then it is played once more."""
 
     def __init__(self, folder: Path) -> None:
         flags = {
@@ -72,6 +76,12 @@ class Lane:
         return self._pool.submit(self._outcome, table, case, pace)
 
     def _outcome(self, table: str, case: Obj, pace: Pace) -> str:
+        problem = self._problem(table, case, pace)
+        if problem and self.in_real_time and pace.seconds <= AGAIN_S:
+            return self._problem(table, case, pace)
+        return problem
+
+    def _problem(self, table: str, case: Obj, pace: Pace) -> str:
         try:
             self.play(table, case, pace)
         except (AssertionError, ApiError) as problem:
@@ -216,7 +226,10 @@ class Hpa(Lane):
         driver = InstantDriver(self.api, self.own(), pace.longest_wait_s, self._closing, case)
         values = self.metrics.values[driver.names.namespace] = {}
         play = LiveControlPlay(driver, MeasuredAround(driver, values))
-        play.slack_s, play.patience_s = SLACK_S, 8  # the next look comes after 15
+        play.slack_s, play.patience_s = (
+            SLACK_S,
+            16,
+        )  # which of two looks finds a window of four looks over, is a matter of milliseconds
         play.begin(case)
 
 
@@ -362,6 +375,7 @@ class Collector(Nodes):
 class Scheduler(Lane):
     """The scheduler's tables, one case after the other."""
 
+    in_real_time = False
     components = COMPONENTS
     controllers = ("persistentvolume-binder-controller",)
     more = ("--pvclaimbinder-sync-period=1s",)
