@@ -17,9 +17,9 @@ import yaml
 from support.controlplane import Api, ApiError, ControlPlane, until
 from support.controlplane_api import TABLE
 from support.controlplane_binaries import kubernetes_version
-from support.validation_cases import Case, cases
 from support.controlplane_crds import established
 from support.shared import root, shared
+from support.validation_cases import Case, cases
 
 CASES = cases(root() / "conformance" / "validation")
 JUDGE = "dryRun=All&fieldValidation=Strict"

@@ -223,7 +223,7 @@ class Live:
             "expireAfter": expire,
             **(template or {}),
         }
-        metadata = {"labels": {CASE: name}, "annotations": annotations or {}}
+        metadata = {"labels": {CASE: name}, **({"annotations": annotations} if annotations else {})}
         disruption = {"consolidateAfter": consolidate, "consolidationPolicy": policy, "budgets": list(budgets)}
         if "replicas" in spec:
             disruption = {"consolidateAfter": "0s", "budgets": list(budgets)}

@@ -14,7 +14,7 @@ import click
 
 from fretsaw import __version__
 from fretsaw.cli import errors
-from fretsaw.controllers.settings import TABLE, Run, found
+from fretsaw.controllers.settings import TABLE, Run, found, truth
 
 if TYPE_CHECKING:
     from fretsaw.controllers.telemetry import Log
@@ -41,7 +41,8 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """An option for each setting. Values are read later, together with those of the environment."""
     for setting in reversed(TABLE):
         text = f"{setting.help} [${setting.env}; default: {setting.default or 'empty'}]"
-        command = click.option(f"--{setting.flag}", setting.field, metavar="VALUE", help=text)(command)
+        alone: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if setting.read is truth else {}
+        command = click.option(f"--{setting.flag}", setting.field, metavar="VALUE", help=text, **alone)(command)
     return command
 
 

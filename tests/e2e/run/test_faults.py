@@ -85,7 +85,7 @@ def test_an_answer_that_is_lost_is_asked_for_again(live: Live, namespace: str, p
     nothing_leaked(live, [pool])
 
 
-@pytest.mark.parametrize("what", ["Throttled", "LaunchFailed", "NotReady", "OutOfCapacity"])
+@pytest.mark.parametrize("what", ["Throttled", "LaunchFailed", "NotReady"])
 def test_a_launch_that_fails_is_tried_again(live: Live, namespace: str, pool: str, what: str) -> None:
     before = len(live.cloud.log())
     live.cloud.fault(what=what, on="launch", times=1)
