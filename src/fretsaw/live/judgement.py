@@ -107,7 +107,7 @@ class Judge:
         return list(blocked.values())
 
     def _each(self, candidate: Candidate) -> Iterator[Finding]:
-        why = not_for_emptiness(candidate, frozenset())
+        why = not_for_emptiness(candidate, buffered=False)
         yield Finding("Empty", why is None, _words(why) or "no pod on it needs another place")
         drifted = self._drifted(candidate.machine)
         yield Finding("Drifted", drifted is not None, drifted or "its claim is not marked as drifted")
