@@ -65,6 +65,8 @@ class Cloud:
         """What was last told of each class."""
         self._drift: dict[str, tuple[Object, str]] = {}
         """For each claim the class that it was compared with, and what came of it."""
+        self.blind = False
+        """Whether there is a NodeClaim that we cannot read: then no instance is taken for nobody's."""
         self.ready = asyncio.Event()
         """Set once the classes have been read and the instances listed."""
 
@@ -161,7 +163,7 @@ class Cloud:
         """Tell of all instances, and end those that are nobody's."""
         machines = await self._provider.instances()
         self._put(e.InstancesListed(frozenset(machine.provider_id for machine in machines)))
-        if not self._leading():
+        if self.blind or not self._leading():
             return
         known = {claim.status.provider_id for claim in self._state.claims.values()}
         for machine in machines:

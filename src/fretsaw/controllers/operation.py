@@ -14,6 +14,7 @@ import socket
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -110,7 +111,6 @@ class Operator:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(Client.connect(self._access, self._limits(), agent=_agent()))
             client.http.observers.append(self._hearing.requested)
-            client.on_unreadable(lambda kind, key, why: self._hearing.failed(f"read {kind}/{key}", ValueError(why)))
             options = await self._fitting(client)
             self.manager = manager = Manager(
                 client,
@@ -125,6 +125,7 @@ class Operator:
             await self._serve(stack, manager)
             election = await self._elect(stack)
             cloud = self._cloud(client, manager)
+            client.on_unreadable(partial(self._unreadable, cloud))
             tasks = [
                 asyncio.create_task(work, name=name) for name, work in self._work(client, manager, cloud, election)
             ]
@@ -146,6 +147,11 @@ class Operator:
         """What to watch: a kind whose gate is closed is as if there were none of it."""
         gates: dict[str, bool] = self.settings["feature-gates"]
         return tuple(kind for kind in SEEN if gates.get(kind, True))
+
+    def _unreadable(self, cloud: Cloud, kind: str, key: str, why: str) -> None:
+        """An object is not what it should be; it stays as it was last read, if it ever was."""
+        cloud.blind = cloud.blind or kind == "NodeClaim"
+        self._hearing.failed(f"read {kind}/{key}", ValueError(why))
 
     def _limits(self) -> Limits:
         return Limits(qps=float(self.settings["kube-client-qps"]), burst=self.settings["kube-client-burst"])

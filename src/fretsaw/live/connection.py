@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 4.0
 """How long a request is tried again: long enough for an API server that restarts behind its load balancer."""
-NEEDED = ("aiohttp", "lightkube")
+NEEDED = ("aiohttp",)
 """What the extra `run` installs and a client needs."""
 
 
