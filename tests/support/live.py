@@ -317,7 +317,15 @@ class Live:
 
     def until_no_claims(self, pool: str, timeout_s: float = 60) -> None:
         """Wait until the pool has no NodeClaim and no node any more."""
-        self.until(lambda: not self.claims(pool) and not self.nodes(pool), f"{pool} has no nodes", timeout_s)
+
+        def left() -> list[str]:
+            found = [*self.claims(pool), *self.nodes(pool)]
+            return [f"{obj.get('kind', 'object')} {obj['metadata']['name']}: {obj['metadata']}" for obj in found]
+
+        try:
+            self.until(lambda: not left(), f"{pool} has no nodes", timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nleft: {left()}") from None
 
     def condition(self, obj: Json, type_: str) -> str:
         """The status of a condition; empty where there is none."""
