@@ -20,7 +20,7 @@ from fretsaw.api.meta import Object
 from fretsaw.api.nodeclass import EC2NodeClass
 from fretsaw.api.times import SECOND
 from fretsaw.controllers.inbox import Inbox
-from fretsaw.controllers.patches import locked, patches
+from fretsaw.controllers.patches import written
 from fretsaw.engine import events as e
 from fretsaw.engine.state import ClusterState
 from fretsaw.errors import InstanceNotFound, NotReady, ProviderError
@@ -131,7 +131,9 @@ class Cloud:
             return
         after = await self._provider.class_as_it_should_be(node_class)
         if after != node_class and self._leading():
-            await self._write(node_class, after)
+            async for obj in written(self._client, node_class, after, self._inbox.version(KIND, name)):
+                if obj is not None:
+                    self._put(e.Changed(obj))
         try:
             self._tell(name, e.CatalogRead(pools, await self._provider.catalog(after)))
         except NotReady as error:
@@ -141,16 +143,6 @@ class Cloud:
         if event.pools and self._read.get(name) != event:
             self._read[name] = event
             self._put(event)
-
-    async def _write(self, before: EC2NodeClass, after: EC2NodeClass) -> None:
-        name = before.metadata.name
-        found, version = patches(before, after), self._inbox.version(KIND, name)
-        if found.own:
-            obj = await self._client.patch(KIND, name, locked(found.own, version))
-            version = obj.metadata.resource_version
-            self._put(e.Changed(obj))
-        if found.status:
-            self._put(e.Changed(await self._client.patch(KIND, name, locked(found.status, version), "status")))
 
     # Instances
 

@@ -15,6 +15,7 @@ from fretsaw.api.times import Millis, rfc3339
 from fretsaw.controllers.announcer import Announcer
 from fretsaw.controllers.clock import SteadyClock
 from fretsaw.controllers.manager import Listener
+from fretsaw.controllers.performer import lane
 from fretsaw.controllers.telemetry import Log, Recorder, Telemetry
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
@@ -129,21 +130,9 @@ class Hearing:
 
 def _about(action: a.Action) -> str:
     match action:
-        case a.CreateClaim(claim) | a.UpdateClaim(claim) | a.LaunchInstance(claim):
-            return f"NodeClaim/{claim.metadata.name}"
-        case a.UpdateNode(node):
-            return f"Node/{node.metadata.name}"
-        case a.UpdatePool(pool):
-            return f"NodePool/{pool.metadata.name}"
-        case a.DeleteClaim(name):
-            return f"NodeClaim/{name}"
-        case a.DeleteNode(name):
-            return f"Node/{name}"
-        case a.Evict(pod) | a.DeletePod(pod) | a.NominatePod(pod):
-            return f"Pod/{pod}"
         case a.TerminateInstance(provider_id):
             return provider_id
         case a.Tell(about):
             return about
         case _:
-            return ""
+            return "/".join(lane(action))

@@ -8,11 +8,14 @@ Source: RFC 7386; kubernetes.io, Update API Objects in Place Using kubectl patch
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 
 from fretsaw.api.meta import Object
+from fretsaw.engine.state import key_of
+from fretsaw.kube.client import Client
 
 REQUIRED = ("message", "reason")
 """Fields that a condition must have, though they may be empty; our structs leave out what is empty."""
@@ -52,6 +55,18 @@ def locked(patch: dict[str, Any], version: str) -> dict[str, Any]:
     if not version:
         return patch
     return {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": version}}
+
+
+async def written(client: Client, before: Object, after: Object, version: str) -> AsyncIterator[Any]:
+    """Write what makes `after` of `before`, which is of this version; the object as each answer has it, None where that
+    cannot be read. Raises Conflict where somebody was faster."""
+    kind, key, found = type(after).__name__, key_of(after), patches(before, after)
+    if found.own:
+        obj = await client.patch(kind, key, locked(found.own, version))
+        version = obj.metadata.resource_version if obj is not None else ""
+        yield obj
+    if found.status:
+        yield await client.patch(kind, key, locked(found.status, version), "status")
 
 
 def _tree(obj: Object) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from fretsaw.api.meta import Object
 from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.controllers.inbox import Inbox
 from fretsaw.controllers.overlaid import Overlaid
-from fretsaw.controllers.patches import locked, patches
+from fretsaw.controllers.patches import written
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.state import ClusterState, key_of
@@ -56,9 +56,9 @@ class Performer:
 
     async def perform(self, actions: Iterable[a.Action]) -> None:
         """Do all of this. Returns when the writes are answered."""
-        lanes: dict[object, list[a.Action]] = defaultdict(list)
+        lanes: dict[tuple[str, str], list[a.Action]] = defaultdict(list)
         for action in actions:
-            lanes[_lane(action)].append(action)
+            lanes[lane(action)].append(action)
         await asyncio.gather(*(self._in_order(lane) for lane in lanes.values()))
 
     async def close(self) -> None:
@@ -116,12 +116,8 @@ class Performer:
         before = self._state.get(kind, key)
         if before is None:
             return
-        version = self._inbox.version(kind, key)
-        found = patches(before, after)
-        if found.own:
-            version = self._seen(await self._client.patch(kind, key, locked(found.own, version)))
-        if found.status:
-            self._seen(await self._client.patch(kind, key, locked(found.status, version), "status"))
+        async for obj in written(self._client, before, after, self._inbox.version(kind, key)):
+            self._seen(obj)
 
     async def _delete(self, kind: str, name: str) -> None:
         obj = self._state.get(kind, name)
@@ -147,13 +143,10 @@ class Performer:
             refused = str(error)
         self._put(e.EvictionAnswered(action.pod, refused))
 
-    def _seen(self, obj: Any) -> str:
-        """Take note of an object as the server has just answered it; its version."""
-        if obj is None:
-            return ""
-        self._put(e.Changed(obj))
-        version: str = obj.metadata.resource_version
-        return version
+    def _seen(self, obj: Any) -> None:
+        """Take note of an object as the server has just answered it."""
+        if obj is not None:
+            self._put(e.Changed(obj))
 
     # The cloud
 
@@ -210,8 +203,8 @@ class Performer:
             self._failed(action, error)
 
 
-def _lane(action: a.Action) -> object:
-    """What an action is about: actions of one lane are done in their order."""
+def lane(action: a.Action) -> tuple[str, str]:
+    """(kind, key) of what an action is about: actions of one lane are done in their order."""
     match action:
         case a.CreateClaim(claim) | a.UpdateClaim(claim) | a.LaunchInstance(claim):
             return "NodeClaim", claim.metadata.name
