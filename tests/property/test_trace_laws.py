@@ -22,8 +22,8 @@ from fretsaw.api.pod import Pod, PodSpec
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.options import Options
+from fretsaw.engine.state import SEEN
 from fretsaw.engine.turn import Turn
-from fretsaw.sim.autoscaler import SEEN
 from fretsaw.trace.codec import Fact, Reader, Writer
 from fretsaw.trace.patch import difference, patched
 from support.structs import TEXTS, structs, values

@@ -19,18 +19,12 @@ from fretsaw.controllers.inbox import Inbox
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.options import Options
-from fretsaw.engine.state import ClusterState
+from fretsaw.engine.state import SEEN, ClusterState
 from fretsaw.engine.turn import Engine, Turn
 from fretsaw.kube.client import Client
 from fretsaw.kube.reflector import Reflector
 from fretsaw.ports import Clock
 
-SEEN = (
-    "NodePool", "EC2NodeClass", "NodeClaim", "Node", "NodeOverlay", "CapacityBuffer", "Namespace", "StorageClass",
-    "PersistentVolume", "PersistentVolumeClaim", "CSINode", "VolumeAttachment", "PodDisruptionBudget", "DaemonSet",
-    "Deployment", "ReplicaSet", "StatefulSet", "PodTemplate", "Pod",
-)  # fmt: skip
-"""Kinds that the engine is told of. In this order they are listed, so that a pod finds what it belongs to."""
 NEEDED = ("NodePool", "NodeClaim")
 """Kinds without which nothing can be done: their CRDs have to be there."""
 LAG_S = 0.05

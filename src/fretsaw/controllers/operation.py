@@ -23,13 +23,13 @@ from fretsaw.controllers.clock import SteadyClock
 from fretsaw.controllers.cloud import Cloud
 from fretsaw.controllers.inbox import Inbox
 from fretsaw.controllers.leader import Election, Terms
-from fretsaw.controllers.manager import SEEN, Listener, Manager
+from fretsaw.controllers.manager import Listener, Manager
 from fretsaw.controllers.performer import Performer
 from fretsaw.controllers.probes import metrics, probes
 from fretsaw.controllers.settings import Run
 from fretsaw.engine import actions as a
 from fretsaw.engine.options import Options
-from fretsaw.engine.state import ClusterState
+from fretsaw.engine.state import SEEN, ClusterState
 from fretsaw.engine.turn import Turn
 from fretsaw.kube.access import Access
 from fretsaw.kube.client import Client

@@ -11,7 +11,7 @@ from itertools import groupby
 
 import msgspec
 
-from fretsaw.controllers.manager import SEEN
+from fretsaw.engine.state import SEEN
 from fretsaw.kube.client import kind_named, plural
 
 

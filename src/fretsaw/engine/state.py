@@ -34,6 +34,12 @@ CLUSTER_WIDE = frozenset(
     }
 )  # fmt: skip
 """Kinds without namespaces."""
+SEEN = (
+    "NodePool", "EC2NodeClass", "NodeClaim", "Node", "NodeOverlay", "CapacityBuffer", "Namespace", "StorageClass",
+    "PersistentVolume", "PersistentVolumeClaim", "CSINode", "VolumeAttachment", "PodDisruptionBudget", "DaemonSet",
+    "Deployment", "ReplicaSet", "StatefulSet", "PodTemplate", "Pod",
+)  # fmt: skip
+"""Kinds that the engine is told of."""
 _SEEN_BY_PASSES = (e.Changed, e.Gone, e.CatalogRead, e.OfferingsOut, e.CommandStarted, e.CommandEnded)
 HISTORY = 4
 """Registrations that a pool's health remembers."""

@@ -16,7 +16,7 @@ from fretsaw.api.times import SECOND, Millis
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.options import Options
-from fretsaw.engine.state import ClusterState, key_of
+from fretsaw.engine.state import SEEN, ClusterState, key_of
 from fretsaw.engine.turn import Engine, Turn
 from fretsaw.errors import BrokenInvariant
 from fretsaw.sim.loop import Timer
@@ -27,14 +27,7 @@ LAG: Millis = 50
 """From a change to the turn that sees it: what watches, queues and a status write take, roughly."""
 RESTLESS = 1000
 """Turns of one instant after which the engine will never come to rest; a run would hang."""
-SEEN = frozenset(
-    {
-        "CapacityBuffer", "CSINode", "DaemonSet", "Deployment", "EC2NodeClass", "Namespace", "Node", "NodeClaim",
-        "NodeOverlay", "NodePool", "PersistentVolume", "PersistentVolumeClaim", "Pod", "PodDisruptionBudget",
-        "PodTemplate", "ReplicaSet", "StatefulSet", "StorageClass", "VolumeAttachment",
-    }
-)  # fmt: skip
-"""Kinds that the engine is told of."""
+_SEEN = frozenset(SEEN)
 
 
 class Provider(Protocol):
@@ -89,7 +82,7 @@ class Autoscaler:
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
         obj = new if new is not None else old
-        if obj is None or type(obj).__name__ not in SEEN:
+        if obj is None or type(obj).__name__ not in _SEEN:
             return
         self.tell(e.Changed(obj) if new is not None else e.Gone(type(obj).__name__, key_of(obj)))
 

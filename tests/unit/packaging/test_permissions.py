@@ -15,13 +15,13 @@ from fretsaw.controllers.clock import SteadyClock
 from fretsaw.controllers.cloud import Cloud
 from fretsaw.controllers.inbox import Inbox
 from fretsaw.controllers.leader import Election, Terms
-from fretsaw.controllers.manager import SEEN, Manager
+from fretsaw.controllers.manager import Manager
 from fretsaw.controllers.performer import Performer
 from fretsaw.controllers.permissions import LEASES, READS, WRITES, Rule
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
 from fretsaw.engine.options import Options
-from fretsaw.engine.state import ClusterState
+from fretsaw.engine.state import SEEN, ClusterState
 from fretsaw.kube.client import Client, decoder
 from fretsaw.kube.errors import AlreadyExists, NotFound
 from support import builders
