@@ -47,7 +47,7 @@ bench-live: $(VENV)/dev.stamp ## `fretsaw run` on a real control plane: 10, 500 
 lock: $(VENV)/dev.stamp ## renew all lock files from pyproject.toml (newest releases: ARGS=--upgrade)
 	$(UV_COMPILE) --group build --output-file requirements.lock pyproject.toml
 	$(UV_COMPILE) --group build --group dev --extra catalog --output-file requirements-dev.lock pyproject.toml
-	$(UV_COMPILE) --extra run --constraints requirements-dev.lock --output-file requirements-run.lock pyproject.toml
+	$(UV_COMPILE) --extra run --extra aws --constraints requirements-dev.lock --output-file requirements-run.lock pyproject.toml
 
 picture: $(VENV)/run.stamp ## renew the demo's output in README.md and docs/demo.svg
 	@$(BIN)/python docs/picture.py

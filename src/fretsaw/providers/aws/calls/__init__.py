@@ -1,0 +1,7 @@
+"""The one door to AWS: named calls, what IAM needs for each, and their errors."""
+
+from __future__ import annotations
+
+from fretsaw.providers.aws.calls.asking import Asking, AwsError
+
+__all__ = ["Asking", "AwsError"]
