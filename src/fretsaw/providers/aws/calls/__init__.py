@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from fretsaw.providers.aws.calls.asking import Asking, AwsError
+from fretsaw.providers.aws.calls.session import Aws, Limits
 
-__all__ = ["Asking", "AwsError"]
+__all__ = ["Asking", "Aws", "AwsError", "Limits"]

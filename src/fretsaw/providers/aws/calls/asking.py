@@ -36,7 +36,7 @@ class Asking(Protocol):
     async def ask(self, call: str, /, **parameters: Any) -> dict[str, Any]:
         """One call's answer. Raises AwsError."""
 
-    async def pages(self, call: str, field: str, /, **parameters: Any) -> list[dict[str, Any]]:
+    async def pages(self, call: str, field: str, /, **parameters: Any) -> list[Any]:
         """The items of all pages under `field`. Raises AwsError."""
 
     async def close(self) -> None:
