@@ -81,6 +81,16 @@ class Document:
         return f"{self.kind}/{self.name}" if self.name else self.kind
 
     @property
+    def chunk(self) -> Chunk:
+        """The text that it stands in, between two `---` lines."""
+        return self._chunk
+
+    @property
+    def place(self) -> tuple[int, Path]:
+        """Where in that text: the number of the YAML document, and the path within a List."""
+        return self._index, self._prefix
+
+    @property
     def line(self) -> int:
         """The line where the object begins."""
         return self._chunk.line_of(self._index, self._prefix)
