@@ -1,0 +1,367 @@
+"""NodeClaims → instances: at most one each, whatever is lost or crashes in between.
+
+    find     before an order the account is asked for an instance of the claim, or one of its batch that is nobody's yet
+    batch    equal orders are one CreateFleet call, whose instances carry the names of all its claims
+    deal     each instance gets the tag of its own claim, and only then the launch is answered
+
+A crash between any two steps leaves the account in a state that `find` reads. What the account does not show yet is
+remembered: an order without an answer is sent again as it was, under the same client token, for which EC2 launches
+once; an instance that could not be tagged stays its claim's. Claims that are older than this process may have been
+ordered by the one before: they wait until what that one did has become visible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from fretsaw.api.times import Millis
+from fretsaw.errors import ProviderError, Throttled
+from fretsaw.providers.aws.calls.asking import Asking, AwsError
+from fretsaw.providers.aws.launch import fleet, marks, refusals
+from fretsaw.providers.aws.launch.batcher import FIND, FLEET, Batcher, Window
+from fretsaw.providers.aws.launch.instances import Instance, Instances
+
+Ask = TypeVar("Ask")
+Ask_contra = TypeVar("Ask_contra", contravariant=True)
+SETTLE_S = 5.0
+"""EC2 shows within seconds what was done; a process that takes over at once waits so long from its start."""
+RECENT_S = 60.0
+"""So long what we launched ourselves is known without asking."""
+LOST_S = 600.0
+"""So long an order without an answer is sent again as it was; EC2 knows a token for longer."""
+CLOSE_S = 15.0
+TAG_PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries to tag an instance that EC2 does not know yet."""
+_TAGGING = 10
+"""Instances that are tagged at the same time."""
+_MOST = 4096
+
+
+class Order(msgspec.Struct, Generic[Ask], frozen=True, eq=False):
+    """A NodeClaim's wish for an instance."""
+
+    uid: str
+    claim: str
+    """Its name."""
+    created: Millis | None
+    """When the claim was made."""
+    bucket: Hashable
+    ask: Ask
+    """What is asked for: the same for all orders of a bucket."""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """All of a CreateFleet call but for whom it is."""
+
+    buy: fleet.Buy
+    configs: tuple[fleet.Config, ...]
+    reservations: Mapping[tuple[str, str], str] = {}
+    """The reservation that an instance of a (type, zone) is bought from."""
+    handle: Any = None
+    """What the preparer wants to see again."""
+
+
+class Preparer(Protocol[Ask_contra]):
+    """Who knows what is to be asked of EC2, and hears what came of it."""
+
+    def tags(self, ask: Ask_contra) -> Mapping[str, str]:
+        """The tags of everything that is launched."""
+
+    async def prepare(self, ask: Ask_contra, count: int) -> Prepared:
+        """Everything that has to be there for the call. Raises AwsError and ProviderError."""
+
+    def heard(self, ask: Ask_contra, prepared: Prepared, answer: fleet.Answer | None, error: AwsError | None) -> None:
+        """What came of it. Called exactly once for each `prepare` that returned, but for orders that got lost."""
+
+    def tried(self, prepared: Prepared) -> frozenset[tuple[str, str, str]]:
+        """The offerings of a call."""
+
+
+class _Sent(msgspec.Struct, Generic[Ask], eq=False):
+    """A CreateFleet call as it was, or will be, made."""
+
+    orders: tuple[Order[Ask], ...]
+    prepared: Prepared
+    parameters: dict[str, Any]
+    lost: float | None = None
+    """When its answer got lost."""
+    task: asyncio.Task[dict[str, Instance | Exception]] | None = None
+
+
+class Orders(Generic[Ask]):
+    """The orders of one cluster. now: the time of day, for the age of claims."""
+
+    def __init__(
+        self,
+        aws: Asking,
+        instances: Instances,
+        preparer: Preparer[Ask],
+        *,
+        now: Callable[[], Millis],
+        settle_s: float = SETTLE_S,
+        fleets: Window = FLEET,
+        find: Window = FIND,
+        tag_pauses: Sequence[float] = TAG_PAUSES,
+    ) -> None:
+        self._aws, self._instances, self._preparer, self._now = aws, instances, preparer, now
+        self._started, self._settle_s, self._tag_pauses = now(), settle_s, tag_pauses
+        self._fleets: Batcher[Order[Ask], Instance] = Batcher(fleets, self._buy)
+        self._finder: Batcher[Order[Ask], Instance | None] = Batcher(find, self._found)
+        self._tagging = asyncio.Semaphore(_TAGGING)
+        self._running: dict[str, asyncio.Task[Instance]] = {}
+        self._recent: dict[str, tuple[float, Instance]] = {}
+        """By claim's uid, with the time until which it is believed."""
+        self._dealt: dict[str, str] = {}
+        """Instance → uid of the claim that it was given to."""
+        self._untagged: dict[str, Instance] = {}
+        """By uid: instances that could not be tagged yet."""
+        self._lost: dict[str, _Sent[Ask]] = {}
+        self._tries: dict[str, int] = {}
+        """By uid: calls that were answered without an instance for it. A new try needs a new token."""
+
+    async def place(self, order: Order[Ask]) -> Instance:
+        """The claim's instance. Who is cancelled does not cancel the order: asked again, it gets what became of it.
+        Raises OutOfCapacity, LaunchFailed, NotReady, Throttled."""
+        return await self._once(order.uid, lambda: self._place(order))
+
+    async def known(self, order: Order[Any]) -> Instance | None:
+        """The claim's instance if it has one already; nothing is ordered. Raises what a failed call comes to."""
+        try:
+            return await self._there(order)
+        except AwsError as error:
+            raise refusals.of_question(error) from error
+
+    async def close(self) -> None:
+        """Wait for orders that are under way, for a while: what is launched now and not dealt costs money."""
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=CLOSE_S)
+        for task in list(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    # One claim
+
+    async def _once(self, uid: str, work: Callable[[], Any]) -> Instance:
+        task = self._running.get(uid)
+        if task is None:
+            task = self._running[uid] = asyncio.create_task(work())
+            task.add_done_callback(lambda done: self._done(uid, done))
+        return await asyncio.shield(task)
+
+    def _done(self, uid: str, task: asyncio.Task[Instance]) -> None:
+        del self._running[uid]
+        if not task.cancelled():
+            task.exception()  # whoever wanted it may have gone: it is not forgotten, but found again
+
+    async def _place(self, order: Order[Ask]) -> Instance:
+        try:
+            if (found := await self._there(order)) is not None:
+                return found
+            if (sent := self._lost.get(order.uid)) is not None:
+                return await self._again(sent, order)
+            return await self._fleets.ask(order, order.bucket)
+        except AwsError as error:
+            raise refusals.of_call(error) from error
+
+    async def _there(self, order: Order[Any]) -> Instance | None:
+        """What we remember, or the account shows."""
+        if (untagged := self._untagged.get(order.uid)) is not None:
+            return await self._give(order, untagged)
+        until, found = self._recent.get(order.uid, (0.0, None))
+        if found is not None and _time() < until:
+            return found
+        await self._settled(order.created)
+        seen = await self._finder.ask(order)
+        if seen is not None:
+            self._lost.pop(order.uid, None)
+        return seen
+
+    async def _settled(self, created: Millis | None) -> None:
+        """Returns at once for claims that no process before us can have seen."""
+        if created is None or created < self._started:
+            left = self._settle_s - (self._now() - self._started) / 1000
+            if left > 0:
+                await asyncio.sleep(left)
+
+    # Finding
+
+    async def _found(self, orders: Sequence[Order[Any]]) -> Sequence[Instance | Exception | None]:
+        there = await self._instances.of_claims(order.claim for order in orders)
+        found: dict[str, Instance] = {}
+        for order in sorted(orders, key=lambda one: one.uid):
+            own = [one for one in there if self._is_of(one, order)]
+            free = [one for one in there if one.id not in self._dealt and marks.may_take(one.tags, order.uid)]
+            if own or free:
+                found[order.uid] = min(own or free, key=lambda one: (one.launched, one.id))
+                self._dealt[found[order.uid].id] = order.uid
+        answers = await asyncio.gather(
+            *(self._owned(order, found.get(order.uid)) for order in orders), return_exceptions=True
+        )
+        return [_raised(answer) for answer in answers]
+
+    def _is_of(self, one: Instance, order: Order[Any]) -> bool:
+        return self._dealt.get(one.id) == order.uid or marks.is_of(one.tags, order.uid, order.claim)
+
+    async def _owned(self, order: Order[Any], found: Instance | None) -> Instance | None:
+        if found is None or marks.is_of(found.tags, order.uid, order.claim):
+            return found
+        return await self._give(order, found)
+
+    async def _give(self, order: Order[Any], one: Instance) -> Instance:
+        """Tag an instance of a batch as the claim's own. Raises Throttled where that fails; it stays the claim's."""
+        self._dealt[one.id] = order.uid
+        self._untagged[order.uid] = one
+        async with self._tagging:
+            await self._tag(order, one)
+        del self._untagged[order.uid]
+        return self._remember(order, one)
+
+    async def _tag(self, order: Order[Any], one: Instance) -> None:
+        for pause in (*self._tag_pauses, None):
+            try:
+                return await self._instances.tag(one.id, {marks.CLAIM: order.claim})
+            except AwsError as error:
+                if error.code in refusals.NOT_FOUND and pause is not None:
+                    await asyncio.sleep(pause)
+                    continue
+                if error.code in refusals.NOT_FOUND:
+                    self._untagged.pop(order.uid, None)  # it is gone, or never will be seen
+                raise Throttled(f"{one.id} was launched for {order.claim}, but cannot be tagged: {error}") from error
+        raise AssertionError  # the last pause is None
+
+    def _remember(self, order: Order[Any], one: Instance) -> Instance:
+        own = msgspec.structs.replace(one, tags={**one.tags, marks.CLAIM: order.claim})
+        self._recent[order.uid] = (_time() + RECENT_S, own)
+        self._lost.pop(order.uid, None)
+        self._tries.pop(order.uid, None)
+        for memory in (self._recent, self._dealt):
+            while len(memory) > _MOST:
+                del memory[next(iter(memory))]
+        return own
+
+    # Buying
+
+    async def _buy(self, orders: Sequence[Order[Ask]]) -> Sequence[Instance | Exception]:
+        """Orders of one bucket: as few calls as their names fit into the tags of."""
+        tags = self._preparer.tags(orders[0].ask)
+        most = marks.room(tags)
+        ordered = sorted(orders, key=lambda one: one.uid)
+        parts = [ordered[at : at + most] for at in range(0, len(ordered), most)]
+        answers = await asyncio.gather(*(self._part(part, tags) for part in parts))
+        found = {uid: answer for part in answers for uid, answer in part.items()}
+        return [found[order.uid] for order in orders]
+
+    async def _part(self, orders: Sequence[Order[Ask]], tags: Mapping[str, str]) -> dict[str, Instance | Exception]:
+        try:
+            return await self._first(orders, tags)
+        except (AwsError, ProviderError) as error:
+            return dict.fromkeys((order.uid for order in orders), error)
+
+    async def _first(self, orders: Sequence[Order[Ask]], tags: Mapping[str, str]) -> dict[str, Instance | Exception]:
+        """Once more where a launch template was taken away under our hands."""
+        try:
+            return await self._send(await self._prepared(orders, tags))
+        except AwsError as error:
+            if error.code not in refusals.NO_TEMPLATE:
+                raise
+        return await self._send(await self._prepared(orders, tags))
+
+    async def _prepared(self, orders: Sequence[Order[Ask]], tags: Mapping[str, str]) -> _Sent[Ask]:
+        prepared = await self._preparer.prepare(orders[0].ask, len(orders))
+        uids = [order.uid for order in orders]
+        own = marks.of_one(uids[0], orders[0].claim) if len(orders) == 1 else marks.of_batch(uids)
+        parameters = fleet.request(prepared.buy, prepared.configs, len(orders), tags, own)
+        return _Sent(tuple(orders), prepared, {**parameters, "ClientToken": self._token(uids, parameters)})
+
+    def _token(self, uids: Sequence[str], parameters: Mapping[str, Any]) -> str:
+        """The same for the same orders, as long as they are not answered. EC2 takes 64 characters."""
+        said = [list(uids), [self._tries.get(uid, 0) for uid in uids], parameters]
+        return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()
+
+    async def _send(self, sent: _Sent[Ask]) -> dict[str, Instance | Exception]:
+        ask = sent.orders[0].ask
+        try:
+            found = fleet.answer(await self._aws.ask("ec2:CreateFleet", **sent.parameters))
+        except AwsError as error:
+            if refusals.lost(error):
+                sent.lost = sent.lost or _time()
+                self._lost.update({order.uid: sent for order in sent.orders})
+            else:
+                self._answered(sent)
+                self._preparer.heard(ask, sent.prepared, None, error)
+            raise
+        self._answered(sent)
+        self._preparer.heard(ask, sent.prepared, found, None)
+        return await self._deal(sent, found)
+
+    def _answered(self, sent: _Sent[Ask]) -> None:
+        for order in sent.orders:
+            if self._lost.get(order.uid) is sent:
+                del self._lost[order.uid]
+            self._tries[order.uid] = self._tries.get(order.uid, 0) + 1
+        while len(self._tries) > _MOST:
+            del self._tries[next(iter(self._tries))]
+
+    async def _again(self, sent: _Sent[Ask], order: Order[Ask]) -> Instance:
+        """Send a lost order once more, for all of its claims."""
+        if sent.lost is not None and _time() - sent.lost > LOST_S:
+            self._lost.pop(order.uid, None)
+            return await self._fleets.ask(order, order.bucket)
+        if sent.task is None or sent.task.done():
+            sent.task = asyncio.create_task(self._send(sent))
+        answer = (await asyncio.shield(sent.task))[order.uid]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def _deal(self, sent: _Sent[Ask], answer: fleet.Answer) -> dict[str, Instance | Exception]:
+        """Instances to claims, both in their order; what was dealt before stays so."""
+        made = [self._instance(sent, one) for one in answer.made]
+        had = {self._dealt[one.id]: one for one in made if one.id in self._dealt}
+        free = iter([one for one in made if one.id not in self._dealt])
+        pairs = [(order, had.get(order.uid) or next(free, None)) for order in sent.orders]
+        for order, one in pairs:
+            if one is not None:
+                self._dealt[one.id] = order.uid
+        errors = [(one.code, one.message) for one in answer.failed]
+        refused = refusals.of_fleet(errors, self._preparer.tried(sent.prepared))
+        answers = await asyncio.gather(
+            *(self._dealt_to(order, one, len(sent.orders) == 1, refused) for order, one in pairs),
+            return_exceptions=True,
+        )
+        return {order.uid: _raised(answer) for order, answer in zip(sent.orders, answers, strict=True)}
+
+    async def _dealt_to(self, order: Order[Ask], one: Instance | None, alone: bool, refused: ProviderError) -> Instance:
+        if one is None:
+            raise refused
+        return self._remember(order, one) if alone else await self._give(order, one)
+
+    def _instance(self, sent: _Sent[Ask], made: fleet.Made) -> Instance:
+        buy = sent.prepared.buy
+        return Instance(
+            id=made.id,
+            type=made.type,
+            zone=made.zone,
+            state="pending",
+            launched=self._now(),
+            image_id=made.image_id,
+            subnet_id=made.subnet_id,
+            capacity_type=buy.capacity_type,
+            reservation=sent.prepared.reservations.get((made.type, made.zone), ""),
+        )
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _raised(answer: Any) -> Any:
+    """An answer of `gather`: a cancellation among them is one of ours as a whole."""
+    if isinstance(answer, BaseException) and not isinstance(answer, Exception):
+        raise answer
+    return answer
