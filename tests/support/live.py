@@ -30,6 +30,7 @@ CASE = "fretsaw.dev/case"
 """The label by which the pods of a test find the nodes of their pool."""
 FAST = ("--disruption-poll=2s", "--validation-delay=1s", "--batch-idle-duration=300ms", "--batch-max-duration=2s")
 """Settings of tests: what a cluster has time for, they have not."""
+_TESTS = str(Path(__file__).parent.parent)
 CLAIMS = "/apis/karpenter.sh/v1/nodeclaims"
 POOLS = "/apis/karpenter.sh/v1/nodepools"
 CLASSES = "/apis/karpenter.k8s.aws/v1/ec2nodeclasses"
@@ -38,14 +39,15 @@ CLASSES = "/apis/karpenter.k8s.aws/v1/ec2nodeclasses"
 class Program:
     """A command of `fretsaw` in a process of its own. Its output goes to a file."""
 
-    def __init__(self, log: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(self, log: Path, *arguments: str, env: dict[str, str] | None = None, module: str = "fretsaw") -> None:
+        """module: another one of the tests' own that runs the command."""
         self.log = log
         with open(log, "ab") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "fretsaw", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, "PYTHONPATH": _TESTS, **(env or {})},
             )
 
     @property
@@ -168,15 +170,30 @@ class Live:
             return True
         return False
 
-    def operator(self, *flags: str, user: str | None = None) -> Program:
-        """Start `fretsaw run`, with the settings of tests and these."""
+    def operator(
+        self, *flags: str, user: str | None = None, kubeconfig: Path | None = None, clock: Path | None = None
+    ) -> Program:
+        """Start `fretsaw run`, with the settings of tests and these.
+
+        kubeconfig: another way to the API server. clock: see `support.jumping`.
+        """
         self._number += 1
-        kubeconfig = str(self.plane.kubeconfig(user or self.user))
-        fixed = ["--kubeconfig", kubeconfig, "--fake-cloud", self.cloud.address, "--metrics-port=0"]
+        way = kubeconfig if kubeconfig is not None else self.plane.kubeconfig(user or self.user)
+        fixed = [f"--kubeconfig={way}", f"--fake-cloud={self.cloud.address}", "--metrics-port=0"]
         fixed += ["--health-probe-port=0", "--log-format=text", "--leader-election-namespace=kube-system"]
-        program = Program(self.folder / f"operator-{self._number}.log", "run", *fixed, *FAST, *flags)
+        log, first, module = self.folder / f"operator-{self._number}.log", "run", "fretsaw"
+        if clock is not None:
+            first, module = str(clock), "support.jumping"
+        program = Program(log, first, *fixed, *FAST, *flags, module=module)
         self.operators.append(program)
         return program
+
+    def stop_operators(self) -> None:
+        """No operator runs any more; the next test that wants one gets its own."""
+        for program in self.operators:
+            if program.running:
+                program.stop()
+        self.operators.clear()
 
     def close(self) -> None:
         """End all programs."""

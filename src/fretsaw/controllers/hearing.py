@@ -25,6 +25,7 @@ from fretsaw.engine.turn import Turn
 from fretsaw.errors import OutOfCapacity
 from fretsaw.kube.client import Client, plural
 from fretsaw.kube.errors import Conflict, NotFound
+from fretsaw.ports import Clock
 from fretsaw.trace.codec import Writer
 from fretsaw.trace.files import writing
 
@@ -56,14 +57,24 @@ class Recording:
 class Hearing:
     """Everything that listens. Use it as a context manager: at its end the trace is whole."""
 
-    def __init__(self, log: Log, state: ClusterState, options: Options, record: Path | None, version: str) -> None:
+    def __init__(
+        self,
+        log: Log,
+        state: ClusterState,
+        options: Options,
+        record: Path | None,
+        version: str,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        """record: the file of the trace, None for no trace. clock: the machine's by default."""
         self.log, self._state = log, state
         registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         self.telemetry = Telemetry(registry, version=version)
         self.announcer = Announcer(Recorder(), self.failed)
-        self._clock = SteadyClock()
+        self._clock = clock if clock is not None else SteadyClock()
         self._stack = ExitStack()
         self._record, self._options, self._version = record, options, version
         self.leads(False)

@@ -34,7 +34,7 @@ from fretsaw.engine.turn import Turn
 from fretsaw.kube.access import Access
 from fretsaw.kube.client import Client
 from fretsaw.kube.http import Http, Limits
-from fretsaw.ports import CloudProvider
+from fretsaw.ports import Clock, CloudProvider
 
 NOMINATION_SINCE = (1, 35)
 """The first version of Kubernetes in which another component may set `status.nominatedNodeName` (KEP-5278)."""
@@ -93,15 +93,16 @@ class Operator:
         state: ClusterState,
         *,
         observe_only: bool = False,
+        clock: Clock | None = None,
     ) -> None:
-        """observe_only: decide and tell, but act on nothing, whoever leads."""
+        """observe_only: decide and tell, but act on nothing, whoever leads. clock: the machine's by default."""
         self.observe_only = observe_only
         self.settings, self._access, self._provider, self._hearing = settings, access, provider, hearing
         self.state = state
         self.stop = asyncio.Event()
         self.ports: dict[str, int] = {}
         """Where we serve, by what: `metrics`, `probes`."""
-        self._clock = SteadyClock()
+        self._clock = clock if clock is not None else SteadyClock()
         self._inbox = Inbox()
         self._election: Election | None = None
         self.manager: Manager | None = None
