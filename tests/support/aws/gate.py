@@ -22,7 +22,7 @@ StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
-_SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+_SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _CLUSTER = re.compile(r"^/clusters/[^/]+$")
 
 
@@ -32,6 +32,8 @@ class Asked(msgspec.Struct, frozen=True):
     call: str
     region: str
     parameters: dict[str, Any]
+    key: str
+    """Of the credentials that it was signed with."""
     agent: str
 
 
@@ -111,7 +113,7 @@ def _named(environ: Environ, body: bytes) -> Asked | None:
     """What is asked; None for what is no call to AWS, such as moto's own pages."""
     if (scope := _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))) is None:
         return None
-    region, service = scope.groups()
+    key, region, service = scope.groups()
     parameters: dict[str, Any]
     if target := environ.get("HTTP_X_AMZ_TARGET", ""):
         operation, parameters = target.rpartition(".")[2], json.loads(body or b"{}")
@@ -121,7 +123,7 @@ def _named(environ: Environ, body: bytes) -> Asked | None:
         parameters = dict(parse_qsl(body.decode(), keep_blank_values=True))
         operation = parameters.pop("Action", "")
         parameters.pop("Version", None)
-    return Asked(f"{service}:{operation}", region, parameters, environ.get("HTTP_USER_AGENT", ""))
+    return Asked(f"{service}:{operation}", region, parameters, key, environ.get("HTTP_USER_AGENT", ""))
 
 
 def _refuse(environ: Environ, start: StartResponse, asked: Asked, fault: Fault) -> list[bytes]:

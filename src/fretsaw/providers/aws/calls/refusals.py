@@ -58,8 +58,7 @@ def refused(call: str, error: Exception) -> AwsError:
 
     if isinstance(error, exceptions.ClientError):
         return _answer(call, error.response)
-    # The base class of all that goes wrong with a connection, timeouts included.
-    if isinstance(error, exceptions.HTTPClientError | TimeoutError | OSError):
+    if isinstance(error, _of_the_way()):
         return AwsError(call, NO_ANSWER, _said(error), retry=True)
     if isinstance(error, _of_credentials()):
         return AwsError(call, NO_CREDENTIALS, _said(error), retry=True)
@@ -75,12 +74,27 @@ def _answer(call: str, response: object) -> AwsError:
     return AwsError(call, code, str(said.get("Message") or "no message"), retry=retry)
 
 
+def _of_the_way() -> tuple[type[Exception], ...]:
+    """What goes wrong with a connection, timeouts and answers of a stranger included."""
+    from botocore import exceptions
+    from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
+
+    return (
+        exceptions.ConnectionError,
+        exceptions.HTTPClientError,
+        ResponseParserError,
+        OSError,
+        TimeoutError,
+    )
+
+
 def _of_credentials() -> tuple[type[Exception], ...]:
     from botocore import exceptions
 
     return (
         exceptions.CredentialRetrievalError,
         exceptions.InvalidConfigError,
+        exceptions.MetadataRetrievalError,
         exceptions.NoCredentialsError,
         exceptions.PartialCredentialsError,
         exceptions.ProfileNotFound,
