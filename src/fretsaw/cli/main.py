@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "snapshot": ("fretsaw.cli.snapshot_cmd:snapshot", "Save what plan and simulate read of a cluster as one file."),
     "run": ("fretsaw.cli.run_cmd:run", "Run the autoscaler in a cluster."),
     "validate": ("fretsaw.cli.validate_cmd:validate", "Check manifests as the API server and the controllers would."),
+    "lint": ("fretsaw.cli.lint_cmd:lint", "Find in manifests what will cost money or sleep, with proof."),
     "catalog": ("fretsaw.cli.catalog_cmd:catalog", "Show, export or rebuild the instance types and their prices."),
     "crds": ("fretsaw.cli.crds_cmd:crds", "Print the CustomResourceDefinitions to install."),
     "fake-kubelet": (
