@@ -20,7 +20,7 @@ from fretsaw.engine.requests import Amounts
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.universe import NANO, Bits, Cell, Universe
-from fretsaw.providers.fleet.offerings import OfferingKey
+from fretsaw.providers.fleet.offerings import ANY, OfferingKey
 
 EFA = "vpc.amazonaws.com/efa"
 RESERVATION_TYPE = f"{AWS_DOMAIN}/capacity-reservation-type"
@@ -156,13 +156,17 @@ class Market:
         if self._down_version != unavailable.version:
             self._down_version = unavailable.version
             self._down = [0] * len(self.universe.cells)
-            avoided = unavailable.all()
-            for c, cell in enumerate(self.universe.cells):
-                # An or of single bits: the order of the set does not matter.
-                for name, zone, capacity in avoided:
-                    if (zone, capacity) == (cell.zone, cell.capacity_type) and name in self._index:
-                        self._down[c] |= 1 << self._index[name]
+            for offering in unavailable.all():
+                self._avoid(*offering)
         return self._down
+
+    def _avoid(self, name: str, zone: str, capacity: str) -> None:
+        """Leave out what an offering names; `*` stands for any."""
+        every = self.universe.all
+        types = every if name == ANY else 1 << self._index[name] if name in self._index else 0
+        for c, cell in enumerate(self.universe.cells):
+            if zone in (ANY, cell.zone) and capacity in (ANY, cell.capacity_type):
+                self._down[c] |= types
 
     # What a launch answers
 

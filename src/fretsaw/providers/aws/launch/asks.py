@@ -34,6 +34,7 @@ Images = Callable[[EC2NodeClass, InstanceType], str]
 _MARKETS = {fleet.BLOCK: "capacity-block", fleet.INTERRUPTIBLE: "interruptible-capacity-reservation"}
 _RESERVATION_ID = f"{AWS_DOMAIN}/capacity-reservation-id"
 ANY = "*"
+_KEPT = 64
 
 
 class Ask(msgspec.Struct, frozen=True, eq=False):
@@ -45,6 +46,9 @@ class Ask(msgspec.Struct, frozen=True, eq=False):
     request: Request
     claimed: Claimed
     tags: Mapping[str, str]
+    """Of everything that is launched."""
+    own: Mapping[str, str] = {}
+    """More, of the instances alone."""
     tenancy: str = "default"
     efa: bool = False
     """Whether the claim asks for EFA."""
@@ -62,10 +66,24 @@ class Ask(msgspec.Struct, frozen=True, eq=False):
             id(self.market),
             self.request.capacity_type,
             tuple(sorted(self.request.sale.items())),
-            msgspec.json.encode((self.claimed, self.tags), order="deterministic"),
+            msgspec.json.encode((self.claimed, self.tags, self.own), order="deterministic"),
             (self.tenancy, self.efa, self.enclave, self.by_priority, self.context),
             (self.placement_group, self.partition),
         )
+
+
+Sold = list[tuple[int, int]]
+"""(cell, type) of each offering."""
+
+
+class _Made(msgspec.Struct, frozen=True):
+    """What an ask comes to, whatever the subnets. ask: kept, so that its identity stays its own."""
+
+    ask: Ask
+    cluster: Cluster
+    kinds: dict[Kind, Sold]
+    names: dict[Kind, str]
+    data: dict[str, dict[str, Any]]
 
 
 class _Handle(msgspec.Struct, frozen=True):
@@ -93,6 +111,7 @@ class Asks:
         self._templates, self._subnets = templates, subnets
         self._unavailable, self._reservations = unavailable, reservations
         self._reserved_capacity = reserved_capacity
+        self._made: dict[Hashable, _Made] = {}
         self.failures: Counter[tuple[str, str, str, str]] = Counter()
         """Errors of fleets by (zone, zone id, capacity type, reason), as the metric of launch failures counts them."""
 
@@ -100,15 +119,18 @@ class Asks:
         """See Preparer."""
         return ask.tags
 
+    def own(self, ask: Ask) -> Mapping[str, str]:
+        """See Preparer."""
+        return ask.own
+
     async def prepare(self, ask: Ask, count: int) -> Prepared:
         """See Preparer."""
         subnets = ask.node_class.status.subnets
         if not subnets:
             raise LaunchFailed("SubnetResolutionFailed", f"EC2NodeClass {ask.node_class.name} has found no subnets")
-        kinds = self._kinds(ask)
-        data = {kind: self._data(ask, kind) for kind in kinds}
-        names = {kind: name_of(one) for kind, one in data.items()}
-        await self._templates.ensure({names[kind]: data[kind] for kind in kinds}, ask.tags)
+        made = self._making(ask)
+        kinds, names = made.kinds, made.names
+        await self._templates.ensure(made.data, ask.tags)
         zones = _zones(ask, kinds)
         choice = await self._subnets.choose(subnets, zones, count)
         configs = [fleet.Config(names[kind], self._overrides(ask, kind, sold, choice)) for kind, sold in kinds.items()]
@@ -141,9 +163,22 @@ class Asks:
 
     # What is asked
 
-    def _kinds(self, ask: Ask) -> dict[Kind, list[tuple[int, int]]]:
+    def _making(self, ask: Ask) -> _Made:
+        """Launch templates and offerings; those of the last buckets are kept."""
+        known, cluster = self._made.get(ask.bucket), self._cluster()
+        if known is None or known.cluster != cluster:
+            kinds = self._kinds(ask)
+            data = {kind: self._data(ask, kind) for kind in kinds}
+            names = {kind: name_of(one) for kind, one in data.items()}
+            known = _Made(ask, cluster, kinds, names, {names[kind]: data[kind] for kind in kinds})
+            self._made[ask.bucket] = known
+            while len(self._made) > _KEPT:
+                del self._made[next(iter(self._made))]
+        return known
+
+    def _kinds(self, ask: Ask) -> dict[Kind, Sold]:
         """Launch templates, with the (cell, type) that are launched by each."""
-        found: dict[Kind, list[tuple[int, int]]] = {}
+        found: dict[Kind, Sold] = {}
         for c, types in sorted(ask.request.sale.items()):
             for t in bits(types):
                 one = ask.market.catalog.instance_types[t]
@@ -182,9 +217,7 @@ class Asks:
             reservations=self._reserved_capacity,
         )
 
-    def _overrides(
-        self, ask: Ask, kind: Kind, sold: list[tuple[int, int]], choice: Choice
-    ) -> tuple[fleet.Override, ...]:
+    def _overrides(self, ask: Ask, kind: Kind, sold: Sold, choice: Choice) -> tuple[fleet.Override, ...]:
         cells, names = ask.market.universe.cells, ask.market.universe.names
         return tuple(
             fleet.Override(cells[c].price_usd[t], names[t], cells[c].zone, choice.of_zone[cells[c].zone], kind.image_id)
@@ -230,7 +263,7 @@ def _reservation_kind(labels: Mapping[str, str]) -> str:
     return fleet.INTERRUPTIBLE if labels.get(INTERRUPTIBLE) == "true" else fleet.DEFAULT
 
 
-def _zones(ask: Ask, kinds: Mapping[Kind, list[tuple[int, int]]]) -> dict[str, int]:
+def _zones(ask: Ask, kinds: Mapping[Kind, Sold]) -> dict[str, int]:
     """Zone → least pods of a type that is on sale there."""
     found: dict[str, int] = {}
     for kind, sold in kinds.items():
@@ -240,12 +273,12 @@ def _zones(ask: Ask, kinds: Mapping[Kind, list[tuple[int, int]]]) -> dict[str, i
     return found
 
 
-def _offerings(ask: Ask, kinds: Mapping[Kind, list[tuple[int, int]]], choice: Choice) -> frozenset[OfferingKey]:
+def _offerings(ask: Ask, kinds: Mapping[Kind, Sold], choice: Choice) -> frozenset[OfferingKey]:
     keys = (ask.market.key(t, c) for sold in kinds.values() for c, t in sold)
     return frozenset(key for key in keys if key[1] in choice.of_zone)
 
 
-def _reservations(ask: Ask, kinds: Mapping[Kind, list[tuple[int, int]]]) -> dict[tuple[str, str], str]:
+def _reservations(ask: Ask, kinds: Mapping[Kind, Sold]) -> dict[tuple[str, str], str]:
     if ask.request.capacity_type != "reserved":
         return {}
     cells, names = ask.market.universe.cells, ask.market.universe.names

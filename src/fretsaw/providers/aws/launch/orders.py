@@ -72,6 +72,9 @@ class Preparer(Protocol[Ask_contra]):
     def tags(self, ask: Ask_contra) -> Mapping[str, str]:
         """The tags of everything that is launched."""
 
+    def own(self, ask: Ask_contra) -> Mapping[str, str]:
+        """More tags, of the instances alone."""
+
     async def prepare(self, ask: Ask_contra, count: int) -> Prepared:
         """Everything that has to be there for the call. Raises AwsError and ProviderError."""
 
@@ -248,8 +251,9 @@ class Orders(Generic[Ask]):
 
     async def _buy(self, orders: Sequence[Order[Ask]]) -> Sequence[Instance | Exception]:
         """Orders of one bucket: as few calls as their names fit into the tags of."""
-        tags = self._preparer.tags(orders[0].ask)
-        most = marks.room(tags)
+        ask = orders[0].ask
+        tags = self._preparer.tags(ask)
+        most = marks.room({**tags, **self._preparer.own(ask)})
         ordered = sorted(orders, key=lambda one: one.uid)
         parts = [ordered[at : at + most] for at in range(0, len(ordered), most)]
         answers = await asyncio.gather(*(self._part(part, tags) for part in parts))
@@ -275,6 +279,7 @@ class Orders(Generic[Ask]):
         prepared = await self._preparer.prepare(orders[0].ask, len(orders))
         uids = [order.uid for order in orders]
         own = marks.of_one(uids[0], orders[0].claim) if len(orders) == 1 else marks.of_batch(uids)
+        own = {**self._preparer.own(orders[0].ask), **own}
         parameters = fleet.request(prepared.buy, prepared.configs, len(orders), tags, own)
         return _Sent(tuple(orders), prepared, {**parameters, "ClientToken": self._token(uids, parameters)})
 

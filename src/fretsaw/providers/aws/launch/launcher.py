@@ -1,0 +1,265 @@
+"""NodeClaims in, instances out: chooses what to ask for, orders it, and says what came of it.
+
+Everything of the provider that concerns instances; it knows nothing of how node classes get their status, where
+catalogs come from and what is announced of instances.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from fretsaw.api.catalog import Catalog
+from fretsaw.api.labels import AWS_DOMAIN, CAPACITY_TYPE, INSTANCE_TENANCY, INSTANCE_TYPE, NODEPOOL, ZONE
+from fretsaw.api.nodeclaim import NodeClaim
+from fretsaw.api.nodeclass import EC2NodeClass
+from fretsaw.api.times import Millis, millis
+from fretsaw.engine.events import InstanceCreated
+from fretsaw.engine.orders import MIN_VALUES_RELAXED, PRICE_OVERLAY
+from fretsaw.errors import InstanceNotFound, OutOfCapacity, ProviderError
+from fretsaw.ports import Machine
+from fretsaw.providers.aws.boot.template import SANDBOX, Claimed
+from fretsaw.providers.aws.boot.values import Cluster
+from fretsaw.providers.aws.calls.asking import Asking, AwsError
+from fretsaw.providers.aws.launch import marks, refusals
+from fretsaw.providers.aws.launch.asks import Ask, Asks, Images
+from fretsaw.providers.aws.launch.batcher import DESCRIBE, FIND, FLEET, TERMINATE, Window
+from fretsaw.providers.aws.launch.instances import Instance, Instances
+from fretsaw.providers.aws.launch.orders import SETTLE_S, TAG_PAUSES, Order, Orders
+from fretsaw.providers.aws.launch.reservations import Reservations
+from fretsaw.providers.aws.launch.subnets import Subnets
+from fretsaw.providers.aws.launch.templates import KEEP_S, Templates
+from fretsaw.providers.aws.launch.unavailable import UNAVAILABLE_S, Unavailable
+from fretsaw.providers.fleet.choose import Nothing, request
+from fretsaw.providers.fleet.class_hash import VERSION, class_hash
+from fretsaw.providers.fleet.market import EFA, Market, Wants
+
+CLASS_HASH = "fretsaw.dev/class-hash"
+"""The node class as it was when the instance was launched: `version.hash`."""
+_GROUP = f"{AWS_DOMAIN}/placement-group-id"
+_PARTITION = f"{AWS_DOMAIN}/placement-group-partition"
+_MARKETS = 32
+
+
+class Windows(msgspec.Struct, frozen=True):
+    """How long questions wait for others of their kind."""
+
+    fleet: Window = FLEET
+    find: Window = FIND
+    describe: Window = DESCRIBE
+    terminate: Window = TERMINATE
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long things are waited for and remembered, in seconds."""
+
+    settle_s: float = SETTLE_S
+    tag_pauses: tuple[float, ...] = TAG_PAUSES
+    templates_s: float = KEEP_S
+    unavailable_s: float = UNAVAILABLE_S
+
+
+class Launcher:
+    """The instances of one cluster. cluster: what nodes are told of it, as known now."""
+
+    def __init__(
+        self,
+        aws: Asking,
+        name: str,
+        cluster: Callable[[], Cluster],
+        images: Images,
+        *,
+        group: Callable[[EC2NodeClass], str] = lambda _: "",
+        reserved_capacity: bool = True,
+        windows: Windows | None = None,
+        patience: Patience | None = None,
+        now: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """name: the cluster's. group: the id of a class's placement group, empty for none."""
+        windows = windows if windows is not None else Windows()
+        patience = patience if patience is not None else Patience()
+        self.instances = Instances(aws, name, describe=windows.describe, terminate=windows.terminate)
+        self.unavailable = Unavailable(monotonic, patience.unavailable_s)
+        self.reservations = Reservations()
+        self.terminations_failed: Counter[tuple[str, str]] = Counter()
+        """By (zone, zone id)."""
+        self._name, self._group, self._now = name, group, now
+        self._templates = Templates(aws, name, monotonic, patience.templates_s)
+        self._asks = Asks(
+            cluster,
+            aws.region,
+            images,
+            self._templates,
+            Subnets(aws, monotonic),
+            self.unavailable,
+            self.reservations,
+            reserved_capacity=reserved_capacity,
+        )
+        self._orders: Orders[Ask] = Orders(
+            aws,
+            self.instances,
+            self._asks,
+            now=now,
+            settle_s=patience.settle_s,
+            tag_pauses=patience.tag_pauses,
+            fleets=windows.fleet,
+            find=windows.find,
+        )
+        self._markets: dict[int, Market] = {}
+
+    @property
+    def failures(self) -> Counter[tuple[str, str, str, str]]:
+        """Errors of fleets by (zone, zone id, capacity type, reason)."""
+        return self._asks.failures
+
+    async def launch(self, claim: NodeClaim, node_class: EC2NodeClass, catalog: Catalog) -> InstanceCreated:
+        """See CloudProvider. The class is ready; catalog: what it can launch, at the prices that count."""
+        market = self._market(catalog)
+        wants = market.wants(claim)
+        asked = request(market, wants, market.down(self.unavailable), self.reservations.left)
+        if isinstance(asked, Nothing):
+            if (known := await self.known(claim, catalog)) is not None:
+                return known
+            raise OutOfCapacity(self._told(asked))
+        ask = Ask(
+            node_class=node_class,
+            market=market,
+            wants=wants,
+            request=asked,
+            claimed=Claimed.of(claim),
+            tags=marks.launch_tags(
+                node_class.spec.tags if node_class.spec is not None else {},
+                self._name,
+                claim.metadata.labels.get(NODEPOOL, ""),
+                node_class.metadata.name,
+            ),
+            own={CLASS_HASH: f"{VERSION}.{class_hash(node_class)}"},
+            tenancy=_tenancy(wants),
+            efa=bool(wants.requests.get(EFA)),
+            enclave=bool(wants.requests.get(SANDBOX)),
+            by_priority=PRICE_OVERLAY in claim.metadata.annotations,
+            context=_context(node_class, claim),
+            placement_group=self._group(node_class),
+            partition=_partition(wants),
+        )
+        made = await self._orders.place(_order(claim, ask))
+        return self._created(claim, made, market)
+
+    async def known(self, claim: NodeClaim, catalog: Catalog | None) -> InstanceCreated | None:
+        """The claim's instance if it has one, though nothing may be launched now."""
+        made = await self._orders.known(_order(claim, None))
+        return None if made is None else self._created(claim, made, self._market(catalog) if catalog else None)
+
+    async def terminate(self, provider_id: str) -> None:
+        """See CloudProvider."""
+        try:
+            await self.instances.terminate(provider_id)
+        except InstanceNotFound:
+            raise
+        except ProviderError:
+            zone = provider_id.removeprefix("aws:///").partition("/")[0]
+            self.terminations_failed[zone, ""] += 1
+            raise
+
+    async def machines(self) -> tuple[Machine, ...]:
+        """See CloudProvider. Of several instances of one claim none is said to be the claim's: whoever keeps the list
+        knows which of them the claim has recorded, and ends the others."""
+        try:
+            found = [one for one in await self.instances.list() if one.alive]
+            await self._templates.sweep()
+        except AwsError as error:
+            raise refusals.of_question(error) from error
+        count = Counter(one.claim for one in found)
+        return tuple(
+            Machine(one.provider_id, one.claim if count[one.claim] == 1 else "", one.launched)
+            for one in sorted(found, key=lambda one: one.id)
+        )
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await self._orders.close()
+        await self.instances.drain()
+
+    # Inside
+
+    def _market(self, catalog: Catalog) -> Market:
+        """The same market as long as the catalog is the same object."""
+        known = self._markets.get(id(catalog))
+        if known is None or known.catalog is not catalog:
+            while len(self._markets) >= _MARKETS:
+                del self._markets[next(iter(self._markets))]
+            known = self._markets[id(catalog)] = Market(catalog)
+            self.reservations.read(known)
+        return known
+
+    def _told(self, asked: Nothing) -> str:
+        """Why there is nothing to ask for: also what is avoided, since that is the usual reason."""
+        reasons = sorted(set(self.unavailable.reasons().values()))
+        return f"{asked.message} (lately refused: {', '.join(reasons)})" if reasons else asked.message
+
+    def _created(self, claim: NodeClaim, made: Instance, market: Market | None) -> InstanceCreated:
+        labels = {INSTANCE_TYPE: made.type, ZONE: made.zone, CAPACITY_TYPE: made.capacity_type}
+        capacity: Mapping[str, str] = {}
+        allocatable: Mapping[str, str] = {}
+        price = 0.0
+        t = market.index(made.type) if market is not None else None
+        if market is not None and t is not None:
+            wants = market.wants(claim)
+            capacity, allocatable = market.amounts(t, wants)
+            c = _cell(market, made)
+            if c is not None:
+                labels = market.labels(t, c, wants)
+                price = market.universe.cells[c].listed_usd.get(t, 0.0)
+        if made.placement_group:
+            labels[_GROUP] = made.placement_group
+        pool = claim.metadata.labels.get(NODEPOOL) or made.tags.get(NODEPOOL)
+        return InstanceCreated(
+            claim=claim.metadata.name,
+            provider_id=made.provider_id,
+            labels={**labels, NODEPOOL: pool} if pool else labels,
+            capacity=dict(capacity),
+            allocatable=dict(allocatable),
+            image_id=made.image_id,
+            price_usd_per_hour=price,
+        )
+
+
+def _order(claim: NodeClaim, ask: Ask | None) -> Order[Ask]:
+    metadata = claim.metadata
+    created = millis(metadata.creation_timestamp) if metadata.creation_timestamp else None
+    bucket = ask.bucket if ask is not None else None
+    return Order(metadata.uid or metadata.name, metadata.name, created, bucket, ask)  # type: ignore[arg-type]
+
+
+def _tenancy(wants: Wants) -> str:
+    asked = wants.requirements.get(INSTANCE_TENANCY)
+    return "default" if asked is None or asked.has("default") else "dedicated"
+
+
+def _context(node_class: EC2NodeClass, claim: NodeClaim) -> str:
+    """Left out where minValues were lowered. Source: AWS provider v1.14 pkg/providers/instance."""
+    relaxed = claim.metadata.annotations.get(MIN_VALUES_RELAXED) == "true"
+    return "" if relaxed or node_class.spec is None else node_class.spec.context or ""
+
+
+def _partition(wants: Wants) -> int:
+    """The lowest partition, as text, that is asked for."""
+    asked = wants.requirements.get(_PARTITION)
+    if asked is None or asked.complement or not asked.values:
+        return 0
+    lowest = min(asked.values)
+    return int(lowest) if lowest.isdigit() else 0
+
+
+def _cell(market: Market, made: Instance) -> int | None:
+    """The offering that an instance is of; one of a reservation that has ended is of none."""
+    for c, cell in enumerate(market.universe.cells):
+        if (cell.zone, cell.capacity_type) == (made.zone, made.capacity_type) and (
+            not cell.reserved or cell.reservation == made.reservation
+        ):
+            return c
+    return None
