@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from fretsaw.errors import UserError
 from fretsaw.providers.aws import inputs
+from fretsaw.providers.aws.ec2_rows import baseline_mbps, type_row, usable
 from fretsaw.providers.aws.snapshot import Device, TypeRow
 
-_ARCH = {"x86_64": "amd64", "arm64": "arm64"}
+_SOURCE = "ec2-types"
 _FOLDER = ("ec2", "resources")
 
 
@@ -25,83 +26,17 @@ class Offerings(NamedTuple):
 def type_rows() -> list[TypeRow]:
     """Every type that the peer would see: hvm, on amd64 or arm64; and the documented ones that EC2's list lacks."""
     table = _bundle("instance_types.json.gz")
-    rows = [_row(entry) for _, entry in sorted(table.items()) if _usable(entry)]
+    rows = [_row(entry) for _, entry in sorted(table.items()) if usable(entry)]
     return rows + [row for row in _extra_rows() if row.name not in table]
 
 
-def _usable(entry: dict[str, Any]) -> bool:
-    hvm = "hvm" in entry["SupportedVirtualizationTypes"]
-    return hvm and any(arch in _ARCH for arch in entry["ProcessorInfo"]["SupportedArchitectures"])
-
-
 def _row(entry: dict[str, Any]) -> TypeRow:
-    name, network, processor = entry["InstanceType"], entry["NetworkInfo"], entry["ProcessorInfo"]
-    ebs, storage = entry["EbsInfo"], entry.get("InstanceStorageInfo", {})
-    cards = sorted(network.get("NetworkCards", []), key=lambda card: card["NetworkCardIndex"])
-    size = storage.get("TotalSizeInGB")
-    return TypeRow(
-        name=name,
-        arch=next(_ARCH[arch] for arch in processor["SupportedArchitectures"] if arch in _ARCH),
-        vcpus=entry["VCpuInfo"]["DefaultVCpus"],
-        memory_mib=entry["MemoryInfo"]["SizeInMiB"],
-        cpu_manufacturer=processor["Manufacturer"],
-        clock_mhz=round(processor.get("SustainedClockSpeedInGhz", 0) * 1000),
-        ebs_mbps=ebs["EbsOptimizedInfo"]["MaximumBandwidthInMbps"] if ebs["EbsOptimizedSupport"] == "default" else None,
-        network_mbps=_bandwidth(name, cards),
-        nvme_gb=size if storage.get("NvmeSupport", "unsupported") != "unsupported" else None,
-        instance_storage_gb=size,
-        hypervisor=entry.get("Hypervisor", ""),
-        flags=_flags(entry),
-        ipv4_per_interface=network["Ipv4AddressesPerInterface"],
-        default_card=network["DefaultNetworkCardIndex"],
-        card_interfaces=tuple(card["MaximumNetworkInterfaces"] for card in cards),
-        efa_interfaces=network.get("EfaInfo", {}).get("MaximumEfaInterfaces"),
-        branch_interfaces=inputs.network()[name].branch_interfaces if name in inputs.network() else None,
-        gpus=_all(entry.get("GpuInfo", {}).get("Gpus", [])),
-        accelerators=_all(entry.get("InferenceAcceleratorInfo", {}).get("Accelerators", [])),
-        neuron=_all(entry.get("NeuronInfo", {}).get("NeuronDevices", [])),
-        other_devices=_others(entry),
-    )
-
-
-def _flags(entry: dict[str, Any]) -> str:
-    """The letters of `TypeRow.flags`, sorted."""
-    network = entry["NetworkInfo"]
-    found = {
-        "a": network["EnaSupport"] != "unsupported",
-        "b": "capacity-block" in entry["SupportedUsageClasses"],
-        "c": entry["CurrentGeneration"],
-        "e": network["EncryptionInTransitSupported"],
-        "n": entry["NitroEnclavesSupport"] == "supported",
-        "o": "on-demand" in entry["SupportedUsageClasses"],
-        "s": "spot" in entry["SupportedUsageClasses"],
-        "v": "nested-virtualization" in entry["ProcessorInfo"].get("SupportedFeatures", ()),
-    }
-    return "".join(letter for letter, holds in found.items() if holds)
-
-
-def _bandwidth(name: str, cards: list[dict[str, Any]]) -> int | None:
-    """Baseline Mbit/s by the table; of types newer than the table, the sum over their cards."""
-    if name in inputs.network():
-        return inputs.network()[name].mbps
-    return round(sum(card.get("BaselineBandwidthInGbps", 0) for card in cards) * 1000) or None
-
-
-def _others(entry: dict[str, Any]) -> tuple[Device, ...]:
-    media = entry.get("MediaAcceleratorInfo", {}).get("Accelerators", [])
-    return _all([*media, *entry.get("FpgaInfo", {}).get("Fpgas", [])])
-
-
-def _all(devices: list[dict[str, Any]]) -> tuple[Device, ...]:
-    return tuple(
-        Device(
-            item["Name"],
-            item.get("Manufacturer", "AWS"),
-            item["Count"],
-            item["MemoryInfo"]["SizeInMiB"],
-            item.get("CoreInfo", {}).get("Count", 0),
-        )
-        for item in devices
+    known = inputs.network().get(entry["InstanceType"])
+    return type_row(
+        entry,
+        network_mbps=known.mbps if known else baseline_mbps(entry),
+        branch_interfaces=known.branch_interfaces if known else None,
+        source=_SOURCE,
     )
 
 

@@ -1,6 +1,6 @@
 """The catalog of a region under a node class: labels, capacity, overhead and offerings of every EC2 type.
 
-Called by the planner and by `fretsaw catalog`. Pure but for reading the shipped snapshot once per process.
+Called by the planner, by `fretsaw catalog` and by `live`. Pure but for reading the shipped snapshot once per process.
 Source: Karpenter AWS provider v1.14 pkg/providers/instancetype (types.go, offering, compatibility).
 """
 
@@ -12,12 +12,13 @@ from typing import Any
 from fretsaw.api import labels as keys
 from fretsaw.api.catalog import Catalog, InstanceType, Offering
 from fretsaw.api.resources import render
-from fretsaw.providers.aws import formulas, labels, prices, snapshot
+from fretsaw.providers.aws import formulas, labels, supply
 from fretsaw.providers.aws.nodeclass_view import NodeClassView
 from fretsaw.providers.aws.settings import DEFAULT, Settings
-from fretsaw.providers.aws.snapshot import RegionData, RegionRow, TypeRow, regions
+from fretsaw.providers.aws.snapshot import TypeRow, regions
+from fretsaw.providers.aws.supply import Sale, Supply
 
-__all__ = ["Settings", "catalog", "compatible", "regions"]
+__all__ = ["Settings", "catalog", "catalog_of", "compatible", "regions"]
 
 _RESERVATION = f"{keys.AWS_DOMAIN}/capacity-reservation"
 _RESERVED_DIVISOR = 10_000_000
@@ -31,86 +32,88 @@ def catalog(
     *,
     settings: Settings = DEFAULT,
 ) -> Catalog:
-    """Every instance type of a region as a node class gets it, sorted by name.
+    """Every instance type of a region of the shipped snapshot as a node class gets it, sorted by name.
 
-    node_class_spec, node_class_status: the plain mappings of an EC2NodeClass; without a spec the defaults of AL2023.
-    A type that the node class cannot launch stays listed with its offerings marked unavailable.
     Raises UserError for an unknown region, and for values of the node class that cannot be read.
     """
-    data = snapshot.load_region(region)
+    return catalog_of(supply.shipped(region), node_class_spec, node_class_status, settings=settings)
+
+
+def catalog_of(
+    offered: Supply,
+    node_class_spec: Mapping[str, Any] | None = None,
+    node_class_status: Mapping[str, Any] | None = None,
+    *,
+    settings: Settings = DEFAULT,
+    memory: Mapping[str, int] | None = None,
+) -> Catalog:
+    """Every instance type that is offered as a node class gets it, sorted by name.
+
+    node_class_spec, node_class_status: the plain mappings of an EC2NodeClass; without a spec the defaults of AL2023.
+    memory: bytes that nodes of a type were seen to have. They replace the estimate after the overheads are computed,
+    so that shares of memory are still those of the estimate.
+    A type that the node class cannot launch stays listed with its offerings marked unavailable.
+    Raises UserError for values of the node class that cannot be read.
+    """
     node_class = NodeClassView(node_class_spec, node_class_status)
-    rows = snapshot.load_types()
-    types = [
-        _instance_type(rows[row.name], row, data, node_class, settings)
-        for row in data.rows
-        if rows[row.name].arch in ("amd64", "arm64")
-    ]
-    return Catalog(types, region=region, as_of=data.as_of, notes=_notes(data))
-
-
-def _notes(data: RegionData) -> list[str]:
-    """What every output says of these prices."""
-    dated = snapshot.load_sources().sources["spot-advisor"].date
-    notes = [f"spot prices are modelled: on-demand less the savings of {dated}"]
-    priced = [row for row in data.rows if row.on_demand is not None]
-    estimated = sum(bool(prices.price_source(row.basis)) for row in priced)
-    if estimated:
-        notes.append(f"{estimated} of {len(priced)} on-demand prices are estimated")
-    return notes
+    seen = memory or {}
+    types = [_instance_type(sale, offered, node_class, settings, seen) for sale in offered.sales]
+    return Catalog(types, region=offered.region, as_of=offered.as_of, notes=list(offered.notes))
 
 
 def _instance_type(
-    row: TypeRow, sale: RegionRow, data: RegionData, node_class: NodeClassView, settings: Settings
+    sale: Sale, offered: Supply, node_class: NodeClassView, settings: Settings, seen: Mapping[str, int]
 ) -> InstanceType:
+    row = offered.types[sale.name]
     amounts = formulas.capacity(row, node_class, settings)
     kept_back = formulas.overhead(row, node_class, amounts)
+    if sale.name in seen:
+        amounts["memory"] = seen[sale.name]
     return InstanceType(
         name=row.name,
         capacity={name: render(name, amount) for name, amount in sorted(amounts.items())},
         overhead={name: render(name, amount) for name, amount in sorted(kept_back.items())},
-        labels=labels.labels(row, data.region, node_class),
-        offerings=_offerings(row, sale, data, node_class),
+        labels=labels.labels(row, offered.region, node_class),
+        offerings=_offerings(row, sale, offered, node_class),
     )
 
 
-def _offerings(row: TypeRow, sale: RegionRow, data: RegionData, node_class: NodeClassView) -> list[Offering]:
+def _offerings(row: TypeRow, sale: Sale, offered: Supply, node_class: NodeClassView) -> list[Offering]:
     """By zone, then on-demand, spot, and the node class's reservations; only what has a price, and in its zones."""
     available = compatible(row, node_class) is None
     found: list[Offering] = []
-    for zone, zone_id in _zones(sale, data, node_class).items():
+    for zone, zone_id in _zones(sale, offered, node_class).items():
         place = {keys.ZONE_ID: zone_id} if zone_id else {}
         if sale.on_demand is not None and row.has("o"):
-            mark = prices.price_source(sale.basis)
+            mark = sale.on_demand_source
             found.append(Offering(zone, "on-demand", sale.on_demand, available, place, None, mark))
-        if row.has("s") and (price := prices.spot_price(sale, data.saving(sale), zone)) is not None:
-            found.append(Offering(zone, "spot", price, available, place, None, "modelled"))
-    return found + _reserved(row, sale, data, node_class, available) if node_class.reservations else found
+        if row.has("s") and (price := sale.spot.get(zone)) is not None:
+            found.append(Offering(zone, "spot", price, available, place, None, sale.spot_source))
+    return [*found, *_reserved(row, sale, offered, node_class, available)]
 
 
-def _zones(sale: RegionRow, data: RegionData, node_class: NodeClassView) -> dict[str, str]:
+def _zones(sale: Sale, offered: Supply, node_class: NodeClassView) -> dict[str, str]:
     """Zones that offer the type and that the node class's subnets reach; ids of the subnets win."""
-    offered = {zone: zone_id for zone, zone_id in data.zones.items() if zone[-1] in sale.zones}
+    selling = {zone: zone_id for zone, zone_id in offered.zones.items() if zone in sale.zones}
     if node_class.zones is None:
-        return offered
-    return {zone: node_class.zones[zone] or zone_id for zone, zone_id in offered.items() if zone in node_class.zones}
+        return selling
+    return {zone: node_class.zones[zone] or zone_id for zone, zone_id in selling.items() if zone in node_class.zones}
 
 
-def _reserved(
-    row: TypeRow, sale: RegionRow, data: RegionData, node_class: NodeClassView, available: bool
-) -> list[Offering]:
+def _reserved(row: TypeRow, sale: Sale, offered: Supply, node_class: NodeClassView, available: bool) -> list[Offering]:
     return [
-        _reservation(item, sale, data, node_class, available)
+        _reservation(item, sale, offered, node_class, available)
         for item in node_class.reservations
         if item.get("instanceType") == row.name
     ]
 
 
 def _reservation(
-    item: Mapping[str, Any], sale: RegionRow, data: RegionData, node_class: NodeClassView, available: bool
+    item: Mapping[str, Any], sale: Sale, offered: Supply, node_class: NodeClassView, available: bool
 ) -> Offering:
     zone = str(item.get("availabilityZone") or "")
     count = item.get("availableInstanceCount")
-    zone_id = (node_class.zones or {}).get(zone) or data.zones.get(zone, "")
+    zone_id = (node_class.zones or {}).get(zone) or offered.zones.get(zone, "")
     usable = available and count != 0 and item.get("state") != "expiring"
     reachable = node_class.zones is None or zone in node_class.zones
     return Offering(

@@ -149,6 +149,8 @@ class RegionRow(msgspec.Struct, frozen=True, array_like=True):
     basis: PriceBasis
     saving: Saving | None = None
     """Only of accelerated types: the others share their family's."""
+    spot: tuple[float | None, ...] = ()
+    """Prices that were read from an account, in the order of `zones`, USD an hour; empty where they are modelled."""
 
 
 class RegionData(msgspec.Struct, frozen=True):
