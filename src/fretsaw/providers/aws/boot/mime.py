@@ -45,8 +45,11 @@ def parts(text: str, *, headers: bool = False) -> tuple[Part, ...]:
 
 def _part(one: Message, headers: bool) -> Part:
     others = [f"{key}: {value}" for key, value in one.items() if key.lower() != "content-type"] if headers else []
-    body = one.get_payload()
-    return Part(one.get("Content-Type", "text/plain"), body if isinstance(body, str) else "", tuple(others))
+    # Without its headers nobody could tell how a body is encoded.
+    encoded = not headers and one.get("Content-Transfer-Encoding", "7bit").lower() in ("base64", "quoted-printable")
+    body = one.get_payload(decode=encoded)
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+    return Part(one.get("Content-Type", "text/plain"), text, tuple(others))
 
 
 def joined(found: Iterable[Part]) -> str:
