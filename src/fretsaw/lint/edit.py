@@ -45,8 +45,8 @@ def _one(text: str, place: Place, edit: Edit) -> str | None:
     """The text after one edit; None where it cannot be made, or would do more than it shall."""
     begin = _offset(text, place.start_line)
     chunk = next((c for c in yamltext.chunks(text) if c.line == place.start_line), None)
-    if chunk is None or chunk.text.lstrip()[:1] in ("{", "["):
-        return None
+    if chunk is None or (chunk.text.lstrip()[:1] in ("{", "[") and not isinstance(edit, Substitute)):
+        return None  # keys are not added to JSON
     body = text[begin : begin + len(chunk.text)]
     trees, wanted = _trees(chunk.text), _trees(chunk.text)
     if trees is None or wanted is None or place.index >= len(trees):
@@ -187,13 +187,13 @@ class _Dumper(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 
-    def represent_list(self, data: list[Any]) -> Any:
+    def one_line(self, data: list[Any]) -> Any:
         """A list as the class says."""
         plain = not any(isinstance(item, dict | list) for item in data)
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=plain)
 
 
-_Dumper.add_representer(list, _Dumper.represent_list)
+_Dumper.add_representer(list, _Dumper.one_line)
 
 
 def _block(value: Any, indent: int) -> str:

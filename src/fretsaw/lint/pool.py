@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import msgspec
 
@@ -14,12 +14,23 @@ from fretsaw.api.selection import NodeSelectorRequirement
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.template import Template
-from fretsaw.engine.universe import Universe
-from fretsaw.lint.market import DEVICES, NVIDIA, Offer, region_of, universe_of
+from fretsaw.engine.universe import Bits, Universe
+from fretsaw.lint.market import AWS_LABEL, DEVICES, NVIDIA, Offer, region_of, universe_of
 from fretsaw.lint.views import View
 
 SPEC = "spec.template.spec"
 _AUTO_MODE = "eks.amazonaws.com/instance-"
+
+
+@cache
+def accelerated(universe: Universe) -> Bits:
+    """The types with accelerators; those with a part of a GPU too, which have no device to ask for."""
+    found = 0
+    for resource in DEVICES:
+        found |= universe.capacity_room.holding(resource, 1)
+    for name in ("gpu-name", "accelerator-name"):
+        found |= universe.satisfying(Requirement(AWS_LABEL + name, complement=True)) & universe.all
+    return found & universe.all
 
 
 def own_key(key: str) -> str:
@@ -121,13 +132,8 @@ class Pool(View):
 
     @cached_property
     def is_accelerated(self) -> bool:
-        """Whether every type that it can buy has an accelerator."""
-        if not self.offer:
-            return False
-        having = 0
-        for resource in DEVICES:
-            having |= self.universe.capacity_room.holding(resource, 1)
-        return not self.offer.types & ~having
+        """Whether every type that it can buy has an accelerator, or a part of one."""
+        return bool(self.offer) and not self.offer.types & ~accelerated(self.universe)
 
     @property
     def resource(self) -> str:

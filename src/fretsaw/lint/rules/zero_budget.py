@@ -2,8 +2,8 @@
 
 A budget of 0 without a schedule and without reasons blocks every voluntary disruption, also that of empty nodes.
 
-Why: Nodes whose work is done are never taken away: they are billed until they expire. `consolidateAfter` has no effect,
-and drifted nodes (new images, security fixes) stay as they are.
+Why: Nodes whose work is done are never taken away: they are billed until they expire. `consolidateAfter` has no
+effect, and drifted nodes (new images, security fixes) stay as they are.
 
 Example:
     apiVersion: karpenter.sh/v1
@@ -21,8 +21,8 @@ Example:
         budgets:
           - nodes: '0'
 
-Fix: Name what shall not happen: with `reasons: [Underutilized, Drifted]` running work stays protected, and empty nodes
-go. Pods that must not be moved say so themselves with `karpenter.sh/do-not-disrupt`.
+Fix: Name what shall not happen: with `reasons: [Underutilized, Drifted]` running work stays protected, and empty
+nodes go. Pods that must not be moved say so themselves with `karpenter.sh/do-not-disrupt`.
 
 Source: Karpenter v1.14 nodepool.go (GetAllowedDisruptionsByReason): the strictest budget that holds wins.
 """
