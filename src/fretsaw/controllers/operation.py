@@ -34,7 +34,7 @@ from fretsaw.engine.turn import Turn
 from fretsaw.kube.access import Access
 from fretsaw.kube.client import Client
 from fretsaw.kube.http import Http, Limits
-from fretsaw.ports import Clock, CloudProvider
+from fretsaw.ports import CloudProvider
 
 NOMINATION_SINCE = (1, 35)
 """The first version of Kubernetes in which another component may set `status.nominatedNodeName` (KEP-5278)."""
@@ -93,7 +93,7 @@ class Operator:
         state: ClusterState,
         *,
         observe_only: bool = False,
-        clock: Clock | None = None,
+        clock: SteadyClock | None = None,
     ) -> None:
         """observe_only: decide and tell, but act on nothing, whoever leads. clock: the machine's by default."""
         self.observe_only = observe_only
@@ -112,6 +112,7 @@ class Operator:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(Client.connect(self._access, self._limits(), agent=_agent()))
             client.http.observers.append(self._hearing.requested)
+            client.http.dated.append(self._clock.heard)
             options = await self._fitting(client)
             self.manager = manager = Manager(
                 client,
@@ -195,6 +196,7 @@ class Operator:
             return None
         limits = Limits(qps=20, burst=20, connections=2, timeout_s=Terms().renew_s / 2)
         http = await stack.enter_async_context(Http(self._access, limits, agent=_agent()))
+        http.dated.append(self._clock.heard)  # it is asked every few seconds, however quiet the cluster is
         namespace = self.settings["leader-election-namespace"] or self._access.namespace
         self._election = Election(http, namespace, self.settings["leader-election-name"], _identity())
         return self._election

@@ -24,6 +24,8 @@ from fretsaw.kube.pace import Backoff, Bucket
 
 Observer = Callable[[str, str, int, float], None]
 """Called after each request with (method, path, status, seconds); status 0: no answer. Streams are not told."""
+Dated = Callable[[str, float], None]
+"""Called with each answer's Date header, and the seconds since it was asked for."""
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
@@ -57,6 +59,7 @@ class Http:
         self.access = access
         self.limits = limits if limits is not None else Limits()
         self.observers: list[Observer] = []
+        self.dated: list[Dated] = []
         self._agent = agent
         self._session: aiohttp.ClientSession | None = None
         self._bucket = Bucket(self.limits.qps, self.limits.burst)
@@ -187,8 +190,13 @@ class Http:
             proxy=self.access.proxy or None,
             server_hostname=self.access.server_name or None,
         )
+        now = asyncio.get_running_loop().time
+        asked_at = now()
         answer = await stack.enter_async_context(opening)
         self._worked = True
+        if date := answer.headers.get("Date"):
+            for dated in self.dated:
+                dated(date, now() - asked_at)
         return answer
 
     async def _authorization(self, refused: str | None) -> str | None:

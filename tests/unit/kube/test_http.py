@@ -420,3 +420,17 @@ def test_observers_hear_of_every_try() -> None:
 def test_use_outside_of_its_block_is_a_bug() -> None:
     with pytest.raises(RuntimeError, match="outside"):
         asyncio.run(Http(Access("http://h", None, _Tokens())).request("GET", "/"))
+
+
+def test_dates_of_answers_are_told_also_of_refusals() -> None:
+    told: list[tuple[str, float]] = []
+
+    async def work(server: ApiServer, http: Http) -> None:
+        http.dated.append(lambda date, took_s: told.append((date, took_s)))
+        await http.request("GET", POD)
+        with pytest.raises(ApiError):
+            await http.request("GET", PODS + "/none")
+
+    asked(work)
+    assert len(told) == 2
+    assert all(date.endswith("GMT") and 0 <= took_s < 5 for date, took_s in told)
