@@ -90,9 +90,10 @@ def test_rules_that_mend_are_marked_and_only_they() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(bases()))
-def test_nothing_is_found_in_a_base_alone(name: str) -> None:
+def test_no_more_than_notes_are_found_in_a_base_alone(name: str) -> None:
     report = lint(parse(yaml.safe_dump(bases()[name]), f"{name}.yaml"))
-    assert [f"{one.rule} {one.path}: {one.message} {one.proof}" for one in report.findings] == []
+    grave = [one for one in report.findings if one.severity != "info"]
+    assert [f"{one.rule} {one.path}: {one.message} {one.proof}" for one in grave] == []
 
 
 def test_nothing_is_found_in_all_bases_together() -> None:

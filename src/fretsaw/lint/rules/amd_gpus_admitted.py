@@ -47,7 +47,7 @@ def amd_gpus_admitted(pool: Pool, given: Input) -> Iterator[Found]:
     amd = universe.compatible(pool.requirements) & universe.capacity_room.holding(_AMD, 1)
     if not pool.is_accelerated or NVIDIA not in pool.resources or not amd:
         return
-    names = [universe.names[t] for t in bits(amd)]
+    names = sorted((universe.names[t] for t in bits(amd)), key=lambda name: (len(name), name))
     bought = msgspec.structs.replace(pool.offer, types=pool.offer.types & amd)
     proof = f"{listed(names)} meet all its requirements; {len(pool.offer) - len(bought)} NVIDIA types are left without"
     domain = "eks.amazonaws.com" if pool.template.node_class_ref.group == "eks.amazonaws.com" else "karpenter.k8s.aws"
