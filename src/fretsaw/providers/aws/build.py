@@ -16,7 +16,7 @@ import msgspec
 
 from fretsaw.providers.aws import inputs, prices
 from fretsaw.providers.aws.ec2_bundle import offerings, type_rows
-from fretsaw.providers.aws.snapshot import DATA, PriceBasis, RegionRow, Saving, SpotBasis, TypeRow
+from fretsaw.providers.aws.snapshot import BASE_REGION, DATA, PriceBasis, RegionRow, Saving, SpotBasis, TypeRow
 
 REGIONS = (
     "ap-northeast-1",
@@ -28,7 +28,6 @@ REGIONS = (
     "us-east-2",
     "us-west-2",
 )
-BASE_REGION = "us-east-1"
 
 
 def build(out: Path = DATA) -> dict[str, int]:

@@ -19,6 +19,7 @@ from fretsaw.errors import BrokenInvariant, UserError
 from fretsaw.providers.aws.catalog_file import read_catalog_file
 
 __all__ = [
+    "BASE_REGION",
     "DATA",
     "Device",
     "PriceBasis",
@@ -40,6 +41,8 @@ __all__ = [
 _T = TypeVar("_T")
 
 DATA = Path(__file__).parent / "data"
+BASE_REGION = "us-east-1"
+"""The region whose prices are published best: those of others are estimated from them."""
 
 
 class PriceBasis(StrEnum):
