@@ -113,7 +113,7 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_token(moto: Moto) -> No
         assert {type(one).__name__ for one in first} == {"Throttled"}
         return await all_of(made, claims, the_class)
 
-    answers = run(moto, work)
+    answers = run(moto, work, alone=True)
     assert all(isinstance(one, InstanceCreated) for one in answers), answers
     assert len(moto.world.launched) == 3
 

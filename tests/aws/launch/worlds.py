@@ -21,7 +21,7 @@ from fretsaw.api.nodeclass import (
 from fretsaw.api.nodeclass_status import EC2NodeClassStatus, ResolvedAMI, ResolvedSecurityGroup, ResolvedSubnet
 from fretsaw.api.selection import NodeSelectorRequirement
 from fretsaw.providers.aws.boot.values import Cluster
-from fretsaw.providers.aws.calls import Asking
+from fretsaw.providers.aws.calls import Asking, Aws, Limits
 from fretsaw.providers.aws.launch.batcher import Window
 from fretsaw.providers.aws.launch.launcher import Launcher, Patience, Windows
 from support.aws import Moto
@@ -94,19 +94,51 @@ def launcher(aws: Asking, **more: Any) -> Launcher:
 Work = Callable[[Launcher], Awaitable[Any]]
 
 
-def run(moto: Moto, work: Work, **more: Any) -> Any:
+def run(moto: Moto, work: Work, *, alone: bool = False, **more: Any) -> Any:
     """One process: what it does, until it is done."""
-    return in_one_loop(moto, lambda aws: living(aws, work, **more))
+    return in_one_loop(moto, lambda aws: living(aws, work, **more), alone=alone)
 
 
-def in_one_loop(moto: Moto, work: Callable[[Asking], Awaitable[Any]]) -> Any:
-    """Everything that a test does, over one session: making a client of EC2 takes half a second."""
+class Shared:
+    """One loop and one session for all tests: clients of AWS take a second to make."""
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner | None = None
+        self._aws: Aws | None = None
+
+    def run(self, moto: Moto, work: Callable[[Asking], Awaitable[Any]]) -> Any:
+        """What the work comes to."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+
+        async def everything() -> Any:
+            if self._aws is None:
+                self._aws = await Aws.connect("us-east-1", endpoint=moto.url, limits=Limits(attempts=2))
+            async with asyncio.timeout(60):
+                return await work(self._aws)
+
+        return self._runner.run(everything())
+
+    def close(self) -> None:
+        """The end of all tests."""
+        if self._runner is not None and self._aws is not None:
+            self._runner.run(self._aws.close())
+            self._runner.close()
+        self._runner = self._aws = None
+
+
+SHARED = Shared()
+
+
+def in_one_loop(moto: Moto, work: Callable[[Asking], Awaitable[Any]], *, alone: bool = False) -> Any:
+    """Everything that a test does. alone: over a session of its own, for calls that are throttled: those after them
+    have to wait."""
 
     async def everything() -> Any:
         async with moto.session() as aws:
             return await work(aws)
 
-    return asyncio.run(asyncio.wait_for(everything(), 60))
+    return asyncio.run(asyncio.wait_for(everything(), 60)) if alone else SHARED.run(moto, work)
 
 
 async def living(aws: Asking, work: Work, **more: Any) -> Any:

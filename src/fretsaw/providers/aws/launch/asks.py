@@ -20,7 +20,7 @@ from fretsaw.providers.aws.boot.template import Claimed, Kind, name_of, template
 from fretsaw.providers.aws.boot.values import Cluster
 from fretsaw.providers.aws.calls.asking import AwsError
 from fretsaw.providers.aws.launch import fleet, refusals
-from fretsaw.providers.aws.launch.orders import Prepared
+from fretsaw.providers.aws.launch.order import Prepared
 from fretsaw.providers.aws.launch.reservations import Reservations
 from fretsaw.providers.aws.launch.subnets import Choice, Subnets
 from fretsaw.providers.aws.launch.templates import Templates

@@ -27,21 +27,23 @@ from fretsaw.providers.aws.calls.asking import Asking, AwsError
 from fretsaw.providers.aws.launch import marks, refusals
 from fretsaw.providers.aws.launch.asks import Ask, Asks, Images
 from fretsaw.providers.aws.launch.batcher import DESCRIBE, FIND, FLEET, TERMINATE, Window
+from fretsaw.providers.aws.launch.dealing import TAG_PAUSES
 from fretsaw.providers.aws.launch.instances import Instance, Instances
-from fretsaw.providers.aws.launch.orders import SETTLE_S, TAG_PAUSES, Order, Orders
+from fretsaw.providers.aws.launch.order import Order
+from fretsaw.providers.aws.launch.orders import SETTLE_S, Orders
 from fretsaw.providers.aws.launch.reservations import Reservations
 from fretsaw.providers.aws.launch.subnets import Subnets
 from fretsaw.providers.aws.launch.templates import KEEP_S, Templates
 from fretsaw.providers.aws.launch.unavailable import UNAVAILABLE_S, Unavailable
 from fretsaw.providers.fleet.choose import Nothing, request
-from fretsaw.providers.fleet.class_hash import VERSION, class_hash
+from fretsaw.providers.fleet.class_hash import HASH, HASH_VERSION, VERSION, class_hash
 from fretsaw.providers.fleet.market import EFA, Market, Wants
 
-CLASS_HASH = "fretsaw.dev/class-hash"
-"""The node class as it was when the instance was launched: `version.hash`."""
 _GROUP = f"{AWS_DOMAIN}/placement-group-id"
 _PARTITION = f"{AWS_DOMAIN}/placement-group-partition"
 _MARKETS = 32
+SEEN_S = 150.0
+"""So long a list of instances is good enough to compare one with its class: they are listed every two minutes."""
 
 
 class Windows(msgspec.Struct, frozen=True):
@@ -72,14 +74,13 @@ class Launcher:
         cluster: Callable[[], Cluster],
         images: Images,
         *,
-        group: Callable[[EC2NodeClass], str] = lambda _: "",
         reserved_capacity: bool = True,
         windows: Windows | None = None,
         patience: Patience | None = None,
         now: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """name: the cluster's. group: the id of a class's placement group, empty for none."""
+        """name: the cluster's."""
         windows = windows if windows is not None else Windows()
         patience = patience if patience is not None else Patience()
         self.instances = Instances(aws, name, describe=windows.describe, terminate=windows.terminate)
@@ -87,7 +88,7 @@ class Launcher:
         self.reservations = Reservations()
         self.terminations_failed: Counter[tuple[str, str]] = Counter()
         """By (zone, zone id)."""
-        self._name, self._group, self._now = name, group, now
+        self._name, self._now = name, now
         self._templates = Templates(aws, name, monotonic, patience.templates_s)
         self._asks = Asks(
             cluster,
@@ -103,21 +104,28 @@ class Launcher:
             aws,
             self.instances,
             self._asks,
-            now=now,
+            time_of_day=now,
             settle_s=patience.settle_s,
             tag_pauses=patience.tag_pauses,
             fleets=windows.fleet,
             find=windows.find,
         )
         self._markets: dict[int, Market] = {}
+        self._monotonic = monotonic
+        self._seen: dict[str, Instance] = {}
+        """By id, as listed last."""
+        self._seen_at = float("-inf")
 
     @property
     def failures(self) -> Counter[tuple[str, str, str, str]]:
         """Errors of fleets by (zone, zone id, capacity type, reason)."""
         return self._asks.failures
 
-    async def launch(self, claim: NodeClaim, node_class: EC2NodeClass, catalog: Catalog) -> InstanceCreated:
-        """See CloudProvider. The class is ready; catalog: what it can launch, at the prices that count."""
+    async def launch(
+        self, claim: NodeClaim, node_class: EC2NodeClass, catalog: Catalog, group: str = ""
+    ) -> InstanceCreated:
+        """See CloudProvider. The class is ready; catalog: what it can launch, at the prices that count. group: the id
+        of its placement group."""
         market = self._market(catalog)
         wants = market.wants(claim)
         asked = request(market, wants, market.down(self.unavailable), self.reservations.left)
@@ -137,13 +145,13 @@ class Launcher:
                 claim.metadata.labels.get(NODEPOOL, ""),
                 node_class.metadata.name,
             ),
-            own={CLASS_HASH: f"{VERSION}.{class_hash(node_class)}"},
+            own={HASH: class_hash(node_class), HASH_VERSION: VERSION},
             tenancy=_tenancy(wants),
             efa=bool(wants.requests.get(EFA)),
             enclave=bool(wants.requests.get(SANDBOX)),
             by_priority=PRICE_OVERLAY in claim.metadata.annotations,
             context=_context(node_class, claim),
-            placement_group=self._group(node_class),
+            placement_group=group,
             partition=_partition(wants),
         )
         made = await self._orders.place(_order(claim, ask))
@@ -159,25 +167,59 @@ class Launcher:
         try:
             await self.instances.terminate(provider_id)
         except InstanceNotFound:
+            self._gone(provider_id)
             raise
         except ProviderError:
             zone = provider_id.removeprefix("aws:///").partition("/")[0]
             self.terminations_failed[zone, ""] += 1
             raise
+        self._orders.dealing.ended(provider_id.rpartition("/")[2])
 
     async def machines(self) -> tuple[Machine, ...]:
         """See CloudProvider. Of several instances of one claim none is said to be the claim's: whoever keeps the list
         knows which of them the claim has recorded, and ends the others."""
+        found = {one.id: one for one in self._orders.dealing.launched_lately()}
         try:
-            found = [one for one in await self.instances.list() if one.alive]
+            for one in await self.instances.list():
+                if one.alive:
+                    found[one.id] = one
+                else:
+                    found.pop(one.id, None)
             await self._templates.sweep()
         except AwsError as error:
             raise refusals.of_question(error) from error
-        count = Counter(one.claim for one in found)
+        self._seen, self._seen_at = found, self._monotonic()
+        count = Counter(one.claim for one in found.values())
         return tuple(
             Machine(one.provider_id, one.claim if count[one.claim] == 1 else "", one.launched)
-            for one in sorted(found, key=lambda one: one.id)
+            for _, one in sorted(found.items())
         )
+
+    def seen(self, provider_id: str) -> Instance | None:
+        """An instance as it was listed, or launched, last; None for one that was not. No call."""
+        id_ = provider_id.rpartition("/")[2]
+        return self._seen.get(id_) or next(
+            (one for one in self._orders.dealing.launched_lately() if one.id == id_), None
+        )
+
+    async def described(self, provider_id: str) -> Instance:
+        """An instance as the last list has it, if that is not old, else as EC2 has it now. Raises InstanceNotFound."""
+        if self._monotonic() - self._seen_at < SEEN_S and (found := self._seen.get(provider_id.rpartition("/")[2])):
+            return found
+        return await self.instances.get(provider_id)
+
+    async def name(self, one: Instance, node: str) -> None:
+        """Tag an instance with its node's name, unless it has one; what fails is tried again with the next look.
+
+        Source: Karpenter AWS provider v1.14 pkg/controllers/nodeclaim/tagging (Name; a user's own wins).
+        """
+        if node and marks.NAME not in one.tags:
+            try:
+                await self.instances.tag(one.id, {marks.NAME: node})
+            except AwsError:
+                return
+            if one.id in self._seen:
+                self._seen[one.id] = msgspec.structs.replace(one, tags={**one.tags, marks.NAME: node})
 
     async def close(self) -> None:
         """Wait for what is under way."""
@@ -185,6 +227,13 @@ class Launcher:
         await self.instances.drain()
 
     # Inside
+
+    def _gone(self, provider_id: str) -> None:
+        """What was reserved for it may be launched again."""
+        id_ = provider_id.rpartition("/")[2]
+        self._orders.dealing.ended(id_)
+        if (one := self._seen.pop(id_, None)) is not None and one.reservation:
+            self.reservations.ended(one.reservation)
 
     def _market(self, catalog: Catalog) -> Market:
         """The same market as long as the catalog is the same object."""

@@ -14,75 +14,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic
 
 import msgspec
 
 from fretsaw.api.times import Millis
-from fretsaw.errors import ProviderError, Throttled
+from fretsaw.errors import ProviderError
 from fretsaw.providers.aws.calls.asking import Asking, AwsError
 from fretsaw.providers.aws.launch import fleet, marks, refusals
 from fretsaw.providers.aws.launch.batcher import FIND, FLEET, Batcher, Window
+from fretsaw.providers.aws.launch.dealing import TAG_PAUSES, Dealing, now
 from fretsaw.providers.aws.launch.instances import Instance, Instances
+from fretsaw.providers.aws.launch.order import Ask, Order, Prepared, Preparer
 
-Ask = TypeVar("Ask")
-Ask_contra = TypeVar("Ask_contra", contravariant=True)
 SETTLE_S = 5.0
 """EC2 shows within seconds what was done; a process that takes over at once waits so long from its start."""
-RECENT_S = 60.0
-"""So long what we launched ourselves is known without asking."""
 LOST_S = 600.0
 """So long an order without an answer is sent again as it was; EC2 knows a token for longer."""
 CLOSE_S = 15.0
-TAG_PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Seconds between tries to tag an instance that EC2 does not know yet."""
-_TAGGING = 10
-"""Instances that are tagged at the same time."""
 _MOST = 4096
-
-
-class Order(msgspec.Struct, Generic[Ask], frozen=True, eq=False):
-    """A NodeClaim's wish for an instance."""
-
-    uid: str
-    claim: str
-    """Its name."""
-    created: Millis | None
-    """When the claim was made."""
-    bucket: Hashable
-    ask: Ask
-    """What is asked for: the same for all orders of a bucket."""
-
-
-class Prepared(msgspec.Struct, frozen=True):
-    """All of a CreateFleet call but for whom it is."""
-
-    buy: fleet.Buy
-    configs: tuple[fleet.Config, ...]
-    reservations: Mapping[tuple[str, str], str] = {}
-    """The reservation that an instance of a (type, zone) is bought from."""
-    handle: Any = None
-    """What the preparer wants to see again."""
-
-
-class Preparer(Protocol[Ask_contra]):
-    """Who knows what is to be asked of EC2, and hears what came of it."""
-
-    def tags(self, ask: Ask_contra) -> Mapping[str, str]:
-        """The tags of everything that is launched."""
-
-    def own(self, ask: Ask_contra) -> Mapping[str, str]:
-        """More tags, of the instances alone."""
-
-    async def prepare(self, ask: Ask_contra, count: int) -> Prepared:
-        """Everything that has to be there for the call. Raises AwsError and ProviderError."""
-
-    def heard(self, ask: Ask_contra, prepared: Prepared, answer: fleet.Answer | None, error: AwsError | None) -> None:
-        """What came of it. Called exactly once for each `prepare` that returned, but for orders that got lost."""
-
-    def tried(self, prepared: Prepared) -> frozenset[tuple[str, str, str]]:
-        """The offerings of a call."""
 
 
 class _Sent(msgspec.Struct, Generic[Ask], eq=False):
@@ -97,7 +48,7 @@ class _Sent(msgspec.Struct, Generic[Ask], eq=False):
 
 
 class Orders(Generic[Ask]):
-    """The orders of one cluster. now: the time of day, for the age of claims."""
+    """The orders of one cluster. time_of_day: for the age of claims."""
 
     def __init__(
         self,
@@ -105,24 +56,18 @@ class Orders(Generic[Ask]):
         instances: Instances,
         preparer: Preparer[Ask],
         *,
-        now: Callable[[], Millis],
+        time_of_day: Callable[[], Millis],
         settle_s: float = SETTLE_S,
         fleets: Window = FLEET,
         find: Window = FIND,
         tag_pauses: Sequence[float] = TAG_PAUSES,
     ) -> None:
-        self._aws, self._instances, self._preparer, self._now = aws, instances, preparer, now
-        self._started, self._settle_s, self._tag_pauses = now(), settle_s, tag_pauses
+        self._aws, self._instances, self._preparer, self._now = aws, instances, preparer, time_of_day
+        self._started, self._settle_s = time_of_day(), settle_s
+        self.dealing = Dealing(instances, tag_pauses)
         self._fleets: Batcher[Order[Ask], Instance] = Batcher(fleets, self._buy)
         self._finder: Batcher[Order[Ask], Instance | None] = Batcher(find, self._found)
-        self._tagging = asyncio.Semaphore(_TAGGING)
         self._running: dict[str, asyncio.Task[Instance]] = {}
-        self._recent: dict[str, tuple[float, Instance]] = {}
-        """By claim's uid, with the time until which it is believed."""
-        self._dealt: dict[str, str] = {}
-        """Instance → uid of the claim that it was given to."""
-        self._untagged: dict[str, Instance] = {}
-        """By uid: instances that could not be tagged yet."""
         self._lost: dict[str, _Sent[Ask]] = {}
         self._tries: dict[str, int] = {}
         """By uid: calls that were answered without an instance for it. A new try needs a new token."""
@@ -173,11 +118,10 @@ class Orders(Generic[Ask]):
 
     async def _there(self, order: Order[Any]) -> Instance | None:
         """What we remember, or the account shows."""
-        if (untagged := self._untagged.get(order.uid)) is not None:
-            return await self._give(order, untagged)
-        until, found = self._recent.get(order.uid, (0.0, None))
-        if found is not None and _time() < until:
-            return found
+        if (untagged := self.dealing.untagged(order)) is not None:
+            return await self.dealing.give(order, untagged)
+        if (recent := self.dealing.recent(order)) is not None:
+            return recent
         await self._settled(order.created)
         seen = await self._finder.ask(order)
         if seen is not None:
@@ -197,55 +141,18 @@ class Orders(Generic[Ask]):
         there = await self._instances.of_claims(order.claim for order in orders)
         found: dict[str, Instance] = {}
         for order in sorted(orders, key=lambda one: one.uid):
-            own = [one for one in there if self._is_of(one, order)]
-            free = [one for one in there if one.id not in self._dealt and marks.may_take(one.tags, order.uid)]
-            if own or free:
-                found[order.uid] = min(own or free, key=lambda one: (one.launched, one.id))
-                self._dealt[found[order.uid].id] = order.uid
+            if (one := self.dealing.of(order, there)) is not None:
+                found[order.uid] = one
+                self.dealing.promise(order, one)
         answers = await asyncio.gather(
             *(self._owned(order, found.get(order.uid)) for order in orders), return_exceptions=True
         )
         return [_raised(answer) for answer in answers]
 
-    def _is_of(self, one: Instance, order: Order[Any]) -> bool:
-        return self._dealt.get(one.id) == order.uid or marks.is_of(one.tags, order.uid, order.claim)
-
     async def _owned(self, order: Order[Any], found: Instance | None) -> Instance | None:
         if found is None or marks.is_of(found.tags, order.uid, order.claim):
             return found
-        return await self._give(order, found)
-
-    async def _give(self, order: Order[Any], one: Instance) -> Instance:
-        """Tag an instance of a batch as the claim's own. Raises Throttled where that fails; it stays the claim's."""
-        self._dealt[one.id] = order.uid
-        self._untagged[order.uid] = one
-        async with self._tagging:
-            await self._tag(order, one)
-        del self._untagged[order.uid]
-        return self._remember(order, one)
-
-    async def _tag(self, order: Order[Any], one: Instance) -> None:
-        for pause in (*self._tag_pauses, None):
-            try:
-                return await self._instances.tag(one.id, {marks.CLAIM: order.claim})
-            except AwsError as error:
-                if error.code in refusals.NOT_FOUND and pause is not None:
-                    await asyncio.sleep(pause)
-                    continue
-                if error.code in refusals.NOT_FOUND:
-                    self._untagged.pop(order.uid, None)  # it is gone, or never will be seen
-                raise Throttled(f"{one.id} was launched for {order.claim}, but cannot be tagged: {error}") from error
-        raise AssertionError  # the last pause is None
-
-    def _remember(self, order: Order[Any], one: Instance) -> Instance:
-        own = msgspec.structs.replace(one, tags={**one.tags, marks.CLAIM: order.claim})
-        self._recent[order.uid] = (_time() + RECENT_S, own)
-        self._lost.pop(order.uid, None)
-        self._tries.pop(order.uid, None)
-        for memory in (self._recent, self._dealt):
-            while len(memory) > _MOST:
-                del memory[next(iter(memory))]
-        return own
+        return await self.dealing.give(order, found)
 
     # Buying
 
@@ -294,7 +201,7 @@ class Orders(Generic[Ask]):
             found = fleet.answer(await self._aws.ask("ec2:CreateFleet", **sent.parameters))
         except AwsError as error:
             if refusals.lost(error):
-                sent.lost = sent.lost or _time()
+                sent.lost = sent.lost or now()
                 self._lost.update({order.uid: sent for order in sent.orders})
             else:
                 self._answered(sent)
@@ -314,7 +221,7 @@ class Orders(Generic[Ask]):
 
     async def _again(self, sent: _Sent[Ask], order: Order[Ask]) -> Instance:
         """Send a lost order once more, for all of its claims."""
-        if sent.lost is not None and _time() - sent.lost > LOST_S:
+        if sent.lost is not None and now() - sent.lost > LOST_S:
             self._lost.pop(order.uid, None)
             return await self._fleets.ask(order, order.bucket)
         if sent.task is None or sent.task.done():
@@ -327,12 +234,13 @@ class Orders(Generic[Ask]):
     async def _deal(self, sent: _Sent[Ask], answer: fleet.Answer) -> dict[str, Instance | Exception]:
         """Instances to claims, both in their order; what was dealt before stays so."""
         made = [self._instance(sent, one) for one in answer.made]
-        had = {self._dealt[one.id]: one for one in made if one.id in self._dealt}
-        free = iter([one for one in made if one.id not in self._dealt])
+        had = {owner: one for one in made if (owner := self.dealing.owner(one.id))}
+        free = iter([one for one in made if not self.dealing.owner(one.id)])
         pairs = [(order, had.get(order.uid) or next(free, None)) for order in sent.orders]
         for order, one in pairs:
             if one is not None:
-                self._dealt[one.id] = order.uid
+                self.dealing.promise(order, one)
+                self._tries.pop(order.uid, None)
         errors = [(one.code, one.message) for one in answer.failed]
         refused = refusals.of_fleet(errors, self._preparer.tried(sent.prepared))
         answers = await asyncio.gather(
@@ -344,7 +252,7 @@ class Orders(Generic[Ask]):
     async def _dealt_to(self, order: Order[Ask], one: Instance | None, alone: bool, refused: ProviderError) -> Instance:
         if one is None:
             raise refused
-        return self._remember(order, one) if alone else await self._give(order, one)
+        return self.dealing.remember(order, one) if alone else await self.dealing.give(order, one)
 
     def _instance(self, sent: _Sent[Ask], made: fleet.Made) -> Instance:
         buy = sent.prepared.buy
@@ -359,10 +267,6 @@ class Orders(Generic[Ask]):
             capacity_type=buy.capacity_type,
             reservation=sent.prepared.reservations.get((made.type, made.zone), ""),
         )
-
-
-def _time() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _raised(answer: Any) -> Any:
