@@ -131,9 +131,9 @@ def _drained(sight: Sight) -> bool:
         return False
     if sight.claim is None or sight.status("Drained") == "True":
         return True
-    over = sight.since("Drained") + LEAST_DRAIN
-    if sight.now < over:
-        sight.wake_at(over)
+    since = sight.since("Drained")
+    if since <= sight.now < since + LEAST_DRAIN:  # one that began in the future says that a clock was set back
+        sight.wake_at(since + LEAST_DRAIN)
         return False
     sight.mark("Drained", "True")
     return True
