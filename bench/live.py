@@ -40,22 +40,32 @@ SETTINGS = ("--batch-idle-duration=1s", "--batch-max-duration=10s", "--disruptio
 
 
 class Heard:
-    """When a watch told of an object for the first time, and of a claim's registration. Seconds of `time.monotonic`."""
+    """When a watch told of an object for the first time, and of a claim's registration, in seconds of `time.monotonic`;
+    and which pods run. Asking for all of 5,000 pods again and again would be a load of its own."""
 
     def __init__(self, live: Live, path: str) -> None:
         self.first: dict[str, float] = {}
         self.registered: dict[str, float] = {}
+        self.running: set[str] = set()
         self._live, self._path = live, path
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
+        while True:  # the server hangs up on who is too slow for it, and begins with all that there is
+            self._once()
+
+    def _once(self) -> None:
         for line in self._live.api.watch(self._path):
             at, event = time.monotonic(), json.loads(line)
+            if event["type"] == "ERROR":
+                return
             name = event["object"]["metadata"].get("name", "")
             if event["type"] == "ADDED":
                 self.first.setdefault(name, at)
             if self._live.condition(event["object"], "Registered") == "True":
                 self.registered.setdefault(name, at)
+            if event["object"].get("status", {}).get("phase") == "Running":
+                self.running.add(name)
 
 
 class Measured:
@@ -82,50 +92,51 @@ class Measured:
         return sum(int(float(n)) for n in re.findall(r"^client_go_request_total\{.*\} (\S+)$", text, re.M))
 
 
-def growth(live: Live, pods: int) -> dict[str, Any]:
+def growth(live: Live, pods: int, quiet_s: int) -> dict[str, Any]:
     """From a Deployment of so many pods to the last claim, the last registered node, and the last running pod."""
     measured = Measured(live)
     live.until(lambda: live.condition(_pool(live), "Ready") == "True", "the pool is ready", 120)
     made, ordered = Heard(live, "/api/v1/namespaces/default/pods"), Heard(live, CLAIMS)
     cpu, calls = measured.cpu_s(), measured.calls()
     live.deployment("web", replicas=pods, namespace="default", pool="bench", cpu="180m", memory="256Mi")
-    live.until(lambda: len(live.running("default")) == pods, f"{pods} pods run", 120 + pods / 10, every_s=2)
+    live.until(lambda: len(made.running) == pods, f"{pods} pods run", 120 + pods / 10, every_s=1)
     time.sleep(2)
     last = max(made.first.values())
     return {
         "pods": pods,
-        "nodes": len(live.claims("bench")),
+        "nodes": len(ordered.first),
         "claimsS": max(ordered.first.values()) - last,
         "registeredS": max(ordered.registered.values()) - last,
         "calls": measured.calls() - calls,
         "cpuS": measured.cpu_s() - cpu,
         "cpuWithStartS": measured.cpu_s(),
         "peakMib": measured.peak_mib(),
-    } | ({"quiet": quiet(measured)} if pods == SIZES[-1] else {})
+    } | ({"quiet": quiet(measured, quiet_s)} if pods == SIZES[-1] and quiet_s else {})
 
 
-def quiet(measured: Measured) -> dict[str, Any]:
+def quiet(measured: Measured, seconds: int) -> dict[str, Any]:
     """Five minutes in which nothing happens."""
     time.sleep(60)  # what follows from the growth ends first
     cpu, calls = measured.cpu_s(), measured.calls()
-    time.sleep(QUIET_S)
+    time.sleep(seconds)
+    used = measured.cpu_s() - cpu
     return {
-        "seconds": QUIET_S,
-        "cpuS": measured.cpu_s() - cpu,
-        "share": (measured.cpu_s() - cpu) / QUIET_S,
+        "seconds": seconds,
+        "cpuS": used,
+        "share": used / seconds,
         "calls": measured.calls() - calls,
         "peakMib": measured.peak_mib(),
     }
 
 
-def measured(pods: int) -> dict[str, Any]:
+def measured(pods: int, quiet_s: int) -> dict[str, Any]:
     """One size, on a control plane of its own."""
     with tempfile.TemporaryDirectory() as folder, ControlPlane() as plane:
         install(plane.api, custom_resources())
         with cluster(plane, Path(folder), user="admin") as live:
             live.node_class()
             live.pool("bench", types=["m5.large"])
-            return growth(live, pods)
+            return growth(live, pods, quiet_s)
 
 
 def _pool(live: Live) -> dict[str, Any]:
@@ -170,15 +181,18 @@ def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pods", type=int, nargs="*", default=list(SIZES), help="sizes to measure")
+    parser.add_argument(
+        "--quiet", type=int, default=QUIET_S, metavar="S", help="of rest after the largest size"
+    )
     given = parser.parse_args()
     if why := missing():
         sys.exit(f"bench-live: {why}")
     rows = []
     for pods in given.pods:
         print(f"{pods:,} pods …", file=sys.stderr, flush=True)
-        rows.append(measured(pods))
+        rows.append(measured(pods, given.quiet))
         print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-    if given.pods == list(SIZES):
+    if given.pods == list(SIZES) and given.quiet == QUIET_S:
         FIGURES.parent.mkdir(exist_ok=True)
         FIGURES.write_text(json.dumps(rows, indent=2) + "\n")
         PAGE.write_text(page(rows, f"{os.cpu_count()} cores, Python {platform.python_version()}"))

@@ -56,6 +56,14 @@ class Performer:
 
     async def perform(self, actions: Iterable[a.Action]) -> None:
         """Do all of this. Returns when the writes are answered."""
+        first: list[a.Action] = []
+        then: list[a.Action] = []
+        for action in actions:
+            (first if isinstance(action, a.NominatePod) else then).append(action)
+        await self._side_by_side(first)  # a node must not be open to all before they are made
+        await self._side_by_side(then)
+
+    async def _side_by_side(self, actions: Iterable[a.Action]) -> None:
         lanes: dict[tuple[str, str], list[a.Action]] = defaultdict(list)
         for action in actions:
             lanes[lane(action)].append(action)

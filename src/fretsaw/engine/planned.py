@@ -47,3 +47,12 @@ def held_by_machine(state: ClusterState, now: Millis, patience: Millis) -> dict[
     for pod, machine, _ in held(state, now, patience):
         places[machine.name].append(pod)
     return {name: tuple(pods) for name, pods in places.items()}
+
+
+def likeness(pod: Pod) -> str:
+    """The same for pods that may take each other's places: those of one ReplicaSet; else the pod's own key.
+
+    Pods of other owners may differ by their volumes, or by what they are told they are.
+    """
+    owner = pod.metadata.controller
+    return owner.uid if owner is not None and owner.kind == "ReplicaSet" and owner.uid else pod.key

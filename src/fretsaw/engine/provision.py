@@ -18,7 +18,7 @@ from fretsaw.engine.options import Options
 from fretsaw.engine.orders import claim_of, fresh_name
 from fretsaw.engine.passes import Pass, Passes
 from fretsaw.engine.pending import is_pending
-from fretsaw.engine.planned import held, held_until
+from fretsaw.engine.planned import held
 from fretsaw.engine.state import ClusterState
 
 AGAIN: Millis = 10 * SECOND
@@ -142,25 +142,3 @@ def _refusals(state: ClusterState, answer: Pass) -> Iterable[a.Tell]:
     for pod in sorted(set(answer.unplaced) - before):
         reasons = "; ".join(f"{r.node_pool}: {r.reason}" if r.node_pool else r.reason for r in answer.why(pod))
         yield a.Tell(f"Pod/{pod}", "FailedScheduling", f"Failed to schedule pod, {reasons}", "Warning")
-
-
-def hand_over(state: ClusterState, options: Options, now: Millis) -> Step:
-    """Tell kube-scheduler where the planned pods are meant to go, as soon as their nodes have joined.
-
-    From then on it keeps the room for them, also while the node is not ready: a pod that could go anywhere does not
-    take the place of one that cannot. A nomination is withdrawn when the plan no longer holds.
-    Source: Kubernetes KEP-5278, NominatedNodeName for an expected pod placement.
-    """
-    found = []
-    for name in state.planned:
-        pod = state.waiting.get(name)
-        if pod is None:
-            continue
-        known = pod.status.nominated_node_name
-        place = held_until(state, name, options.nomination)
-        if place is None or (place[1] is not None and place[1] <= now):
-            if known:
-                found.append(a.NominatePod(name, ""))
-        elif place[0].registered and not known:
-            found.append(a.NominatePod(name, place[0].node_name))
-    return Step(tuple(found))

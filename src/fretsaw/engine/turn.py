@@ -20,12 +20,13 @@ from fretsaw.engine import events as e
 from fretsaw.engine.claims import look, strays
 from fretsaw.engine.disruption.drifted import LOOKED_UP, verdict
 from fretsaw.engine.disruption.loop import Known, disrupt
+from fretsaw.engine.handover import hand_over
 from fretsaw.engine.machines import Machine
 from fretsaw.engine.options import Options
 from fretsaw.engine.orders import static_claim
 from fretsaw.engine.passes import Passes
 from fretsaw.engine.pool_status import COUNT_AGAIN, look_at_pool
-from fretsaw.engine.provision import hand_over, provision
+from fretsaw.engine.provision import provision
 from fretsaw.engine.state import ClusterState
 from fretsaw.engine.static_pools import scale
 from fretsaw.engine.whatif import Asked
@@ -59,6 +60,8 @@ class Engine:
         """Look at the machines that changed or are due, at the pools, at the pods that wait, and, where nothing was
         ordered for those, at what could be taken away."""
         turn = _Gathering()
+        if self.options.hand_over:
+            turn.add(hand_over(state, self.options, now))  # first, since a node that registers is open to all
         for machine in self._machines(state, now):
             self._look(turn, state, machine, now)
         turn.add(strays(state, now))
@@ -68,8 +71,6 @@ class Engine:
         for name in self._pools_due.keys() - state.pools.keys():
             del self._pools_due[name]  # else a pool that is gone would be due for ever
         turn.wake_at(min(self._pools_due.values(), default=None))
-        if self.options.hand_over:
-            turn.add(hand_over(state, self.options, now))
         ordered = provision(state, self.options, self.passes, now)
         turn.add(ordered)
         if not turn.actions:

@@ -182,9 +182,12 @@ def test_planned_landings_are_told() -> None:
 
 def test_pods_planned_for_nodes_to_come_land_there() -> None:
     plans = {f"p{number}": f"n{number % 4}" for number in range(16)}
-    world, scheduler = world_with(*(pod(name, nominated=to, cpu="1") for name, to in plans.items()))
+    world, scheduler = world_with(*(pod(name, cpu="1") for name in plans))
     for number in range(4):
         world.loop.run((number + 1) * 20_000)
+        for name in (name for name, to in plans.items() if to == f"n{number}"):
+            waiting = world.store.get("Pod", f"default/{name}")
+            world.store.put(replace(waiting, status=replace(waiting.status, nominated_node_name=f"n{number}")))
         world.store.put(node(f"n{number}"))
     world.loop.run(200_000)
     assert bound(world) == plans

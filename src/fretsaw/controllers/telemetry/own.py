@@ -17,6 +17,7 @@ from fretsaw.api.times import Millis
 from fretsaw.controllers.telemetry.changes import became_true, since
 from fretsaw.controllers.telemetry.families import Counter, Family, Histogram, doubling, inner, line, seconds
 from fretsaw.controllers.telemetry.group import Group, Told
+from fretsaw.controllers.telemetry.plans import Plans
 from fretsaw.controllers.telemetry.prices import Prices
 from fretsaw.engine import actions as a
 from fretsaw.engine import events as e
@@ -48,7 +49,8 @@ PLANNED = Family(
     "fretsaw_planned_pods_total",
     "counter",
     ("landed",),
-    "Pods for which a pass had a node: bound as_planned, elsewhere, or gone before they were bound.",
+    "Pods for which a pass had a node: bound as_planned (there, or where a pod of the same ReplicaSet was to go), "
+    "elsewhere, or gone before they were bound.",
 )
 OUTAGES = Family(
     "fretsaw_insufficient_capacity_total",
@@ -107,8 +109,7 @@ class Own(Group):
         self.turn = Histogram(TURN)
         self.lag = Histogram(LAG)
         self.stores = (self.saving, self.planned, self.outages, self.refused, self.wait, self.turn, self.lag)
-        self._plans: dict[str, str] = {}
-        """The machine that a waiting pod was last planned for."""
+        self._plans = Plans()
         self._paid: dict[str, float] = {}
         """What the cloud said that a claim's instance costs."""
         self._out: frozenset[tuple[str, str, str]] = frozenset()
@@ -130,10 +131,11 @@ class Own(Group):
 
     def _pod(self, pod: Pod, *, gone: bool, state: ClusterState) -> None:
         if pod.spec.node_name:
-            machine = self._plans.pop(pod.key)
-            self.planned.add(AS_PLANNED if _is_of(pod.spec.node_name, machine, state) else ELSEWHERE)
+            machine = state.machine_of(pod.spec.node_name)
+            landed = self._plans.bound(pod, machine.name if machine is not None else pod.spec.node_name)
+            self.planned.add(AS_PLANNED if landed else ELSEWHERE)
         elif gone or pod.is_terminal:
-            del self._plans[pod.key]
+            self._plans.forget(pod.key)
             self.planned.add(GONE)
 
     def _reached(self, at: Millis, claim: NodeClaim, condition: str, stage: str) -> None:
@@ -160,7 +162,9 @@ class Own(Group):
         for note in turn.notes:
             match note:
                 case e.Planned(placements):
-                    self._plans.update((pod, machine) for pod, machine in placements if pod in state.waiting)
+                    for key, machine in placements:
+                        if (pod := state.waiting.get(key)) is not None:
+                            self._plans.meant(pod, machine)
                 case e.CommandEnded(command_id, "") if command_id in state.commands:
                     command = state.commands[command_id].command
                     self.saving.add(command.reason.lower(), by=max(command.savings_usd_per_hour, 0.0))
@@ -211,14 +215,6 @@ class Own(Group):
                 allocatable[machine.pool] = allocatable.get(machine.pool, 0) + seen[1]
                 requested[machine.pool] = requested.get(machine.pool, 0) + seen[2]
         return allocatable, requested
-
-
-def _is_of(node: str, machine: str, state: ClusterState) -> bool:
-    """Whether a node is the machine of that name: that of its claim, or its own."""
-    claim, found = state.claims.get(machine), state.nodes.get(node)
-    if claim is None or found is None:
-        return node == machine
-    return bool(claim.status.provider_id) and claim.status.provider_id == found.spec.provider_id
 
 
 def _since(claim: NodeClaim, condition: str, otherwise: Millis) -> Millis:

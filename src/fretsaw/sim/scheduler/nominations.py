@@ -65,9 +65,11 @@ class Nominations:
             self._hold(nominee, 1)
         return list(there)
 
-    def leaves(self, node: str) -> list[Nominee]:
-        """A node is about to go; the nominees that lose it."""
-        return [nominee for key in list(self.on.get(node, {})) if (nominee := self.drop(key)) is not None]
+    def leaves(self, node: str) -> list[str]:
+        """A node is about to go; the pods that are meant for it, and stay so until they are tried again."""
+        for nominee in (there := self.on.get(node, {})).values():
+            self._hold(nominee, -1)
+        return list(there)
 
     def _hold(self, nominee: Nominee, sign: int) -> None:
         row = self._columns.by_name.get(nominee.node)

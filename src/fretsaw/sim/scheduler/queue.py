@@ -36,7 +36,8 @@ class Bundle(msgspec.Struct, eq=False):
     pods: dict[str, None]
     """Keys in their order."""
     number: int
-    """Order among bundles that came at the same time."""
+    order: int
+    """Among bundles of the same time."""
     attempts: int = 0
     since: Millis = 0
     """When it entered the active queue first, or failed last."""
@@ -62,7 +63,7 @@ class Queue:
     def __init__(self, loop: Loop, ready: Callable[[], None]) -> None:
         self._loop = loop
         self._ready = ready
-        self._heap: list[tuple[int, Millis, int, Bundle]] = []
+        self._heap: list[tuple[int, Millis, int, int, Bundle]] = []
         self._of: dict[str, Bundle] = {}
         self._waiting: dict[str, dict[int, Bundle]] = {}
         """Bundles that wait, by rejecting plugin and number."""
@@ -80,9 +81,10 @@ class Queue:
     def add(self, key: str, kin: Kin, mold: Mold, after: Bundle | None = None) -> None:
         """A pod is to be tried. after: the bundle that it left, whose attempts and place in time it keeps."""
         self._numbers += 1
-        bundle = Bundle(kin, mold, {key: None}, self._numbers, since=self._loop.now)
+        bundle = Bundle(kin, mold, {key: None}, self._numbers, self._numbers, since=self._loop.now)
         if after is not None:
             bundle.attempts, bundle.since, bundle.rejected_by = after.attempts, after.since, after.rejected_by
+            bundle.order = after.order
         self._of[key] = bundle
         if after is not None and after.state == "waiting":
             self._wait(bundle)
@@ -103,7 +105,7 @@ class Queue:
     def next(self) -> tuple[str, Bundle] | None:
         """The pod to try, and its bundle, which stays at the head; None where there is none."""
         while self._heap:
-            _, since, _, bundle = self._heap[0]
+            _, since, _, _, bundle = self._heap[0]
             # An entry from before the bundle's last failure is no longer its place.
             if bundle.pods and bundle.state == "active" and bundle.since == since:
                 return next(iter(bundle.pods)), bundle
@@ -151,7 +153,7 @@ class Queue:
     def _awake(self, bundle: Bundle) -> None:
         bundle.state, bundle.timer = "active", None
         # By the time of its last failure: that is when kube-scheduler stamps what it puts back.
-        heapq.heappush(self._heap, (-bundle.mold.priority, bundle.since, bundle.number, bundle))
+        heapq.heappush(self._heap, (-bundle.mold.priority, bundle.since, bundle.order, bundle.number, bundle))
         self._ready()
 
     def _wait(self, bundle: Bundle) -> Bundle:
@@ -161,7 +163,9 @@ class Queue:
         now = self._loop.now
         for other in others:
             if other.since == bundle.since or self._both_over(other, bundle, now):
-                other.pods.update(bundle.pods)
+                pair = sorted((other, bundle), key=lambda one: one.order)
+                other.pods = pair[0].pods | pair[1].pods
+                other.order = pair[0].order
                 self._of.update(dict.fromkeys(bundle.pods, other))
                 bundle.pods = {}
                 bundle.state = "waiting"

@@ -91,10 +91,10 @@ class Scheduler:
 
     def _node(self, old: Any, new: Any) -> None:
         if new is None:
-            for nominee in self._snapshot.nominations.leaves(old.metadata.name):
-                self._loop.after(0, self._withdraw, nominee.placed.pod.key, nominee.node)
-                self._sort_anew(nominee.placed.pod.key)
+            nominees = self._snapshot.nominations.leaves(old.metadata.name)
             self._snapshot.node_gone(old)
+            for key in nominees:
+                self._sort_anew(key)
             return
         is_new = new.metadata.name not in self._snapshot.columns.by_name
         self._snapshot.node(old, new)
@@ -157,7 +157,7 @@ class Scheduler:
             self._remolded(ask)
         if pod.status.nominated_node_name != before.status.nominated_node_name:
             self._nominated(ask)
-            self._sort_anew(key, wake=True)
+            self._sort_anew(key)  # that alone is no reason to try it again
 
     def _remolded(self, ask: Ask) -> None:
         """A waiting pod was changed: it may be tried again once its backoff is over."""
@@ -210,7 +210,7 @@ class Scheduler:
             writes.refuse(self._store, pod, "SchedulingGated", writes.GATED, self._loop.now)
 
     def _withdraw(self, key: str, node: str) -> None:
-        """Clear the nomination for a node that is gone."""
+        """Clear the nomination for a node."""
         pod = self._store.get("Pod", key)
         if pod is not None and not pod.spec.node_name and pod.status.nominated_node_name == node:
             writes.nominate(self._store, pod, "")
@@ -328,6 +328,7 @@ class Scheduler:
     def _preempt(self, ask: Ask, verdict: Verdict) -> str:
         """Make room by preemption where that is possible; what the pod's condition says then."""
         if not verdict.nodes:
+            self._give_up(ask)
             return "no nodes available to schedule pods"
         said = text(verdict.nodes, verdict.reasons, whole=verdict.whole)
         if not ask.mold.preempts:
@@ -351,9 +352,9 @@ class Scheduler:
         )
 
     def _give_up(self, ask: Ask) -> None:
-        """Preemption helps no more: its own nomination is withdrawn, those of others stay."""
+        """Nothing helps: the pod is meant for no node any more, whoever said so."""
         nominee = self._snapshot.nominations.of.get(ask.key)
-        if nominee is not None and nominee.by_us:
+        if nominee is not None:
             self._loop.after(0, self._withdraw, ask.key, nominee.node)
 
     def _make_room(self, ask: Ask, candidate: Candidate) -> None:
