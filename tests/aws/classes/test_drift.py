@@ -7,19 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from aws.classes.worlds import (
-    CLUSTER,
-    NOW,
-    TAGS,
-    Account,
-    account,
-    denied,
-    few_types,
-    node_class,
-    of_region,
-    run,
-    whole,
-)
+from aws.classes.accounts import TAGS, Account
+from aws.classes.worlds import CLUSTER, NOW, account, denied, few_types, node_class, of_region, run, whole
 from fretsaw.api.meta import ObjectMeta
 from fretsaw.api.nodeclaim import NodeClaim, NodeClaimSpec, NodeClaimStatus, NodeClassRef
 from fretsaw.api.nodeclass import EC2NodeClass
@@ -206,6 +195,15 @@ def test_nothing_that_was_found_and_classes_that_go_are_no_reason() -> None:
     assert judged(aws, empty, claim(found, image_id="ami-old"), instance()) == ""
     gone = replace(found, metadata=replace(found.metadata, deletion_timestamp="2026-11-24T12:00:00Z"))
     assert judged(aws, gone, claim(found, image_id="ami-old"), instance()) == ""
+
+
+def test_a_claim_that_says_nothing_of_its_type_gets_no_image_drift() -> None:
+    aws = account()
+    found = ready(aws)
+    old = claim(found, image_id="ami-old")
+    bare = replace(old, metadata=replace(old.metadata, labels={"node.kubernetes.io/instance-type": "g5.xlarge"}))
+    assert judged(aws, found, bare, instance(), labels=True) == ""
+    assert judged(aws, found, bare, instance()) == "AMIDrift"
 
 
 def test_an_image_for_other_types_alone_is_no_drift() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from aws.classes.worlds import CLUSTER, NOW, Account, account, condition, denied, few_types, node_class, run, throttled
+from aws.classes.accounts import Account
+from aws.classes.worlds import CLUSTER, NOW, account, condition, denied, few_types, node_class, run, throttled
 from fretsaw.api.nodeclass import EC2NodeClass
 from fretsaw.api.times import MINUTE
 from fretsaw.providers.aws.classes.classes import Classes, Looked, Options

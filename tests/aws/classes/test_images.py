@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aws.classes.worlds import NOW, image, of_region
+from aws.classes.accounts import image
+from aws.classes.worlds import NOW, of_region
 from fretsaw.api.nodeclass_status import ResolvedAMI
 from fretsaw.providers.aws import instance_types
 from fretsaw.providers.aws.classes import aliases
@@ -95,7 +96,9 @@ def test_a_type_gets_the_image_of_its_architecture_and_devices(name: str, expect
     assert found is not None
     assert found.id == expected
     labels = {key: values[0] for key, values in of_region()[name].labels.items() if len(values) == 1}
-    assert image_for(of_alias(), of_labels(labels)) == found
+    machine = of_labels(labels)
+    assert machine is not None
+    assert image_for(of_alias(), machine) == found
 
 
 def test_every_type_of_the_snapshot_gets_an_image_of_its_architecture() -> None:

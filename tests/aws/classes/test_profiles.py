@@ -8,19 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from aws.classes.worlds import (
-    CLUSTER,
-    NOW,
-    ROLE,
-    TAGS,
-    Account,
-    condition,
-    denied,
-    few_types,
-    node_class,
-    run,
-    throttled,
-)
+from aws.classes.accounts import ROLE, TAGS, Account
+from aws.classes.worlds import CLUSTER, NOW, condition, denied, few_types, node_class, run, throttled
 from fretsaw.api.nodeclass import EC2NodeClass
 from fretsaw.api.times import HOUR, MINUTE, Millis
 from fretsaw.providers.aws.classes.classes import Classes, Options

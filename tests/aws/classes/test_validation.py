@@ -8,19 +8,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from aws.classes.worlds import (
-    CLUSTER,
-    NOW,
-    Account,
-    account,
-    condition,
-    few_types,
-    node_class,
-    of_region,
-    run,
-    shown,
-    whole,
-)
+from aws.classes.accounts import Account
+from aws.classes.worlds import CLUSTER, NOW, account, condition, few_types, node_class, of_region, run, shown, whole
 from fretsaw.api.nodeclass import EC2NodeClass
 from fretsaw.api.times import MINUTE, SECOND, Millis
 from fretsaw.providers.aws.calls.asking import AwsError

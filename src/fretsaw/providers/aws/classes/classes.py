@@ -75,7 +75,7 @@ class Classes:
         memory = Memory()
         self.eks = EksCluster(aws, memory, cluster, self._options.kubernetes)
         self.looking = Looking(aws, memory)
-        """Has free addresses and reserved instances, as last heard, and placement groups."""
+        """Knows placement groups, and what is left of reservations."""
         self._profiles = Profiles(aws, memory, cluster.name)
         self._farewell = Farewell(aws, cluster.name, None if self._options.isolated else self._profiles)
         self._types = types if types is not None else self._shipped

@@ -19,12 +19,12 @@ PLACEMENT_GROUP = f"{AWS_DOMAIN}/placement-group-id"
 
 
 def drift(
-    claim: NodeClaim, node_class: EC2NodeClass, instance: Instance, machine: Requirements, group: str | None
+    claim: NodeClaim, node_class: EC2NodeClass, instance: Instance, machine: Requirements | None, group: str | None
 ) -> str:
     """The reason, as one word; empty where there is none, and where nobody can tell.
 
-    machine: what is known of the instance's type, as `image_for` wants it. group: the id of the placement group that
-    the class asks for, empty for none; None where nobody knows.
+    machine: what is known of the instance's type, as `image_for` wants it; None where nothing is. group: the id of the
+    placement group that the class asks for, empty for none; None where nobody knows.
     """
     return (
         _static(claim, node_class, instance)
@@ -51,9 +51,9 @@ def _stamp(written: Mapping[str, str]) -> str:
     return written.get(HASH, "") if written.get(HASH_VERSION) == VERSION else ""
 
 
-def _image(claim: NodeClaim, node_class: EC2NodeClass, instance: Instance, machine: Requirements) -> str:
+def _image(claim: NodeClaim, node_class: EC2NodeClass, instance: Instance, machine: Requirements | None) -> str:
     then = claim.status.image_id or instance.image_id
-    now = image_for(node_class.status.amis, machine)
+    now = None if machine is None else image_for(node_class.status.amis, machine)
     # Without an image for the type, nothing could take the instance's place.
     return "AMIDrift" if then and now is not None and now.id != then else ""
 

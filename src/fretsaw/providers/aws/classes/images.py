@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from fretsaw.api.catalog import InstanceType
-from fretsaw.api.labels import ARCH, normalize
+from fretsaw.api.labels import ARCH, AWS_DOMAIN, normalize
 from fretsaw.api.nodeclass_status import ResolvedAMI
 from fretsaw.api.selection import NodeSelectorRequirement as Asked
 from fretsaw.api.times import Millis, millis
@@ -21,6 +21,7 @@ from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.requirements import Requirements
 
 Variant = tuple[Asked, ...]
+_EVERY_TYPE_HAS = f"{AWS_DOMAIN}/instance-cpu"
 _ARCHES = {"x86_64": "amd64", "arm64": "arm64"}
 
 
@@ -82,9 +83,12 @@ def of_type(type_: InstanceType) -> Requirements:
     return Requirements(Requirement(normalize(key), values) for key, values in type_.labels.items())
 
 
-def of_labels(labels: Mapping[str, str]) -> Requirements:
-    """What is known of a machine by its NodeClaim's labels, which has every label of its type that has one value."""
-    return Requirements.of_labels(labels)
+def of_labels(labels: Mapping[str, str]) -> Requirements | None:
+    """What is known of a machine by its NodeClaim's labels, which have every label of its type that has one value.
+
+    None where they do not have those of its type: without its GPUs, it would get an image without drivers.
+    """
+    return Requirements.of_labels(labels) if _EVERY_TYPE_HAS in labels else None
 
 
 @lru_cache(maxsize=256)

@@ -43,10 +43,8 @@ class Looking:
     def __init__(self, aws: Asking, memory: Memory) -> None:
         self._aws, self._memory = aws, memory
         self._groups: dict[bytes, tuple[Group, Millis]] = {}
-        self.free_addresses: dict[str, tuple[int, Millis]] = {}
-        """Subnet → free addresses, and when EC2 said so."""
-        self.instances_left: dict[str, tuple[int, Millis]] = {}
-        """Capacity reservation → instances it still has, and when EC2 said so."""
+        self.instances_left: dict[str, int] = {}
+        """Capacity reservation → instances that it had left when EC2 was last asked; no place for it in the status."""
 
     async def subnets(self, spec: EC2NodeClassSpec, now: Millis) -> Part:
         """`status.subnets`."""
@@ -198,7 +196,8 @@ class Looking:
                 if error.code in query.absent:
                     return []
                 raise
-            self._note(query, items, now)
+            if query.field == "CapacityReservations":
+                self.instances_left |= networks.instances_left(items)
             return items
 
         return await self._memory.get(query.key, FOUND, now, ask)
@@ -208,13 +207,6 @@ class Looking:
             return await self._aws.pages(query.call, query.field, **query.parameters)
         answer = await self._aws.ask(query.call, **query.parameters)
         return list(answer.get(query.field) or ())
-
-    def _note(self, query: Query, items: Items, now: Millis) -> None:
-        """Keep the numbers that the status has no place for, with the time of the answer."""
-        if query.field == "Subnets":
-            self.free_addresses |= {name: (count, now) for name, count in networks.free_addresses(items).items()}
-        if query.field == "CapacityReservations":
-            self.instances_left |= {name: (count, now) for name, count in networks.instances_left(items).items()}
 
 
 def _images(found: Iterable[images.Image], troubles: tuple[Trouble, ...]) -> Part:

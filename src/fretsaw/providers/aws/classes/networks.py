@@ -24,9 +24,6 @@ class Group(msgspec.Struct, frozen=True):
     """A placement group."""
 
     id: str = ""
-    strategy: str = ""
-    """`cluster`, `partition` or `spread`."""
-    partitions: int = 0
 
 
 NO_GROUP = Group()
@@ -34,7 +31,7 @@ NO_GROUP = Group()
 
 def group(item: Mapping[str, Any]) -> Group:
     """An entry of DescribePlacementGroups."""
-    return Group(item["GroupId"], item.get("Strategy") or "", _count(item.get("PartitionCount")))
+    return Group(item["GroupId"])
 
 
 def subnets(items: Items) -> tuple[ResolvedSubnet, ...]:
@@ -45,11 +42,6 @@ def subnets(items: Items) -> tuple[ResolvedSubnet, ...]:
         ResolvedSubnet(item["SubnetId"], item.get("AvailabilityZone") or "", item.get("AvailabilityZoneId") or "")
         for item in ordered
     )
-
-
-def free_addresses(items: Items) -> dict[str, int]:
-    """Subnet → free addresses."""
-    return {name: _count(item.get("AvailableIpAddressCount")) for name, item in _by("SubnetId", items).items()}
 
 
 def security_groups(items: Items) -> tuple[ResolvedSecurityGroup, ...]:
