@@ -47,10 +47,10 @@ def test_a_crash_at_any_call_launches_nothing_twice(moto: Moto, count: int, afte
         return at - 1
 
     calls = in_one_loop(moto, everywhere)
-    assert calls == (6 if count == 1 else 10)  # find, templates (3), subnets, fleet, and a tag for each of a batch
+    assert calls == (5 if count == 1 else 9)  # find, templates (2), subnets, fleet, and a tag for each of a batch
 
 
-@pytest.mark.parametrize("at", [6, 7, 8, 9])
+@pytest.mark.parametrize("at", [5, 6, 7, 8])
 def test_after_a_crash_claims_come_back_one_by_one_and_in_other_company(moto: Moto, at: int) -> None:
     claims = [named(f"c-{i}") for i in range(4)]
     others = [named(f"d-{i}") for i in range(2)]
@@ -69,7 +69,7 @@ def test_after_a_crash_claims_come_back_one_by_one_and_in_other_company(moto: Mo
     check_one_each(moto, in_one_loop(moto, work), [*claims, *others])
 
 
-FLEET_CALL = 6
+FLEET_CALL = 5
 
 
 def test_a_claim_that_is_not_of_the_batch_takes_none_of_its_instances(moto: Moto) -> None:

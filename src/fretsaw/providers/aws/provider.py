@@ -173,8 +173,13 @@ class AwsProvider:
         return found.id
 
     async def _types(self, node_class: EC2NodeClass) -> Sequence[InstanceType]:
-        """What a class is tried with before it is ready."""
-        return (await self._catalogs.catalog(node_class)).instance_types
+        """What a class is tried with before it is ready. Raises NotReady where nobody can tell."""
+        try:
+            return (await self._catalogs.catalog(node_class)).instance_types
+        except LaunchFailed:
+            raise
+        except ProviderError as error:
+            raise NotReady(str(error)) from error
 
     def _image(self, node_class: EC2NodeClass, type_: InstanceType) -> str:
         found = image_for(node_class.status.amis, of_type(type_))

@@ -36,9 +36,9 @@ class Templates:
     async def ensure(self, wanted: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str]) -> None:
         """Have templates of these names with this data. Raises AwsError."""
         async with self._lock:
-            await self._take_over()
+            complete = await self._take_over()
             missing = [name for name in sorted(wanted) if name not in self._until]
-            there = await self._there(missing)
+            there = set[str]() if complete else await self._there(missing)
             some = asyncio.Semaphore(_AT_ONCE)
             await asyncio.gather(*(self._create(n, wanted[n], tags, some) for n in missing if n not in there))
             for name in wanted:
@@ -57,15 +57,17 @@ class Templates:
                 await self._delete(name)
                 del self._until[name]
 
-    async def _take_over(self) -> None:
+    async def _take_over(self) -> bool:
+        """Whether all that there are have just been read."""
         if self._taken_over:
-            return
+            return False
         filters = [{"Name": f"tag:{marks.CLUSTER}", "Values": [self._cluster]}]
         found = await self._aws.pages("ec2:DescribeLaunchTemplates", "LaunchTemplates", Filters=filters)
         for one in found:
             if (name := one.get("LaunchTemplateName", "")).startswith(PREFIX):
                 self._until.setdefault(name, self._now() + self._keep_s)
         self._taken_over = True
+        return True
 
     async def _there(self, names: Collection[str]) -> set[str]:
         ordered, found = sorted(names), set[str]()
