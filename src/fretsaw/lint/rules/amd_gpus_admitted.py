@@ -29,6 +29,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from fretsaw.api.labels import CAPACITY_TYPE, ZONE
 from fretsaw.engine.universe import bits
 from fretsaw.lint.found import Append, Found
 from fretsaw.lint.given import Input
@@ -44,7 +45,7 @@ _AMD = "amd.com/gpu"
 def amd_gpus_admitted(pool: Pool, given: Input) -> Iterator[Found]:
     """Accelerated pools with both makers' GPUs."""
     universe = pool.universe
-    amd = universe.compatible(pool.requirements) & universe.capacity_room.holding(_AMD, 1)
+    amd = universe.compatible(pool.requirements.without(ZONE, CAPACITY_TYPE)) & universe.capacity_room.holding(_AMD, 1)
     if not pool.is_accelerated or NVIDIA not in pool.resources or not amd:
         return
     names = sorted((universe.names[t] for t in bits(amd)), key=lambda name: (len(name), name))
