@@ -48,7 +48,7 @@ def test_a_rule_has_a_page_with_a_source_and_a_table_with_both_sorts_of_cases(ru
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_a_rule_finds_something_in_the_example_of_its_page(rule: Rule) -> None:
-    assert findings(rule.page.example, rule)
+    assert findings(rule.page.example.replace("SCRIPT-OF-15-KB", "x" * 15_000), rule)
 
 
 def test_every_table_belongs_to_a_rule() -> None:
