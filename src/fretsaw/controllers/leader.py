@@ -84,6 +84,8 @@ class Election:
         self._seen: tuple[str, float] = ("", 0.0)
         """The lease's last version, and when we first saw it."""
         self._renewed: float | None = None
+        self._left: tuple[_Lease, dict[str, Any]] | None = None
+        """The lease as the answer to our last write has it; None where that is not known."""
         self._asked = False
         """Whether the lease may have our name: a write whose answer was lost may have been done."""
         self.holder = ""
@@ -110,7 +112,7 @@ class Election:
         while True:
             await asyncio.sleep(self.terms.retry_s)
             started = self._clock()
-            renewed = self.leading and await self._tried(self._take)
+            renewed = self.leading and await self._tried(self._renew)
             if not self.leading or self.holder not in ("", self.identity):
                 break
             if renewed:
@@ -136,6 +138,18 @@ class Election:
             return False
         self.problem = ""
         return done
+
+    async def _renew(self) -> bool:
+        """Write the lease as we left it, in one request; where somebody else has written, look first."""
+        left, self._left = self._left, None
+        if left is None:
+            return await self._take()
+        spec = left[0].spec or _Spec()
+        try:
+            await self._write("PUT", self._name, left[1], spec, spec.lease_transitions or 0)
+        except (Conflict, NotFound):
+            return await self._take()
+        return True
 
     async def _take(self) -> bool:
         try:
@@ -171,8 +185,10 @@ class Election:
 
     async def _read(self) -> tuple[_Lease, dict[str, Any]]:
         """The lease, and all of it: what we do not know of it is written back as it was."""
-        text = await self._request("GET", self._name)
-        what = f"GET {self._root}/{self._name}"
+        return self._understood("GET", await self._request("GET", self._name))
+
+    def _understood(self, method: str, text: bytes) -> tuple[_Lease, dict[str, Any]]:
+        what = f"{method} {self._root}/{self._name}"
         return shaped(what, text, _Lease), shaped(what, text, dict)
 
     async def _write(self, method: str, name: str, tree: dict[str, Any], before: _Spec, transitions: int) -> None:
@@ -187,7 +203,8 @@ class Election:
             "leaseTransitions": transitions,
         }
         self._asked = True
-        await self._request(method, name, _with(tree, spec))
+        text = await self._request(method, name, _with(tree, spec))
+        self._left = self._understood(method, text)
         self.holder = self.identity
 
     async def _request(self, method: str, name: str, body: Any = None) -> bytes:

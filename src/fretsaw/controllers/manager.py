@@ -26,7 +26,9 @@ from fretsaw.kube.reflector import Reflector
 from fretsaw.ports import Clock
 
 NEEDED = ("NodePool", "NodeClaim")
-"""Kinds without which nothing can be done: their CRDs have to be there."""
+"""Kinds without which nothing is done: their CRDs have to be there. When one is removed, its objects stay as they were
+last seen until it is back: a removal by force leaves them in etcd, and an instance whose claim cannot be seen would be
+ended as nobody's."""
 LAG_S = 0.05
 """From a change to the turn that sees it: what comes in that time is seen together."""
 LONGEST_REST_S = 10.0
@@ -60,12 +62,16 @@ class Manager:
         listeners: Iterable[Listener],
         took: Callable[[float, Turn], None],
         kinds: Sequence[str] = SEEN,
+        *,
+        info: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """info: is told when a kind that is needed goes, and when it comes back."""
+        self._info = info
         self._client, self._options, self._clock = client, options, clock
         self._inbox, self.state = inbox, state
         self._listeners, self._took = tuple(listeners), took
         self._stirred = asyncio.Event()
-        self.reflectors = [Reflector(client, kind) for kind in kinds]
+        self.reflectors = [Reflector(client, kind, keeps=kind in NEEDED) for kind in kinds]
         self._synced: set[str] = set()
         self._missing: set[str] = set()
         self.turns = 0
@@ -112,12 +118,20 @@ class Manager:
             match change.what:
                 case "synced":
                     self._synced.add(change.kind)
-                    self._missing.discard(change.kind)
+                    self._is_missing(change.kind, False)
                 case "missing":
                     self._synced.add(change.kind)
-                    self._missing.add(change.kind)
-            self._inbox.heard(change)
+                    self._is_missing(change.kind, True)
+            if change.what != "missing" or change.kind not in NEEDED:
+                self._inbox.heard(change)
             self._stirred.set()
+
+    def _is_missing(self, kind: str, truth: bool) -> None:
+        if (kind in self._missing) == truth:
+            return
+        (self._missing.add if truth else self._missing.discard)(kind)
+        if kind in NEEDED:
+            self._info(f"no such kind: {kind}: nothing is done until it is there" if truth else f"{kind} is there")
 
     async def keep_up(self, until: Callable[[], bool]) -> None:
         """Apply what comes, without a turn, until then; what follows is left in the inbox."""
@@ -138,7 +152,11 @@ class Manager:
                 await asyncio.sleep(LAG_S)
             if not allowed():
                 return
-            wake = await self._turn(engine, performer)
+            if self.missing:
+                self._apply()
+                self.last_turn, wake = time.monotonic(), None  # it is no fault of ours that no turn is taken
+            else:
+                wake = await self._turn(engine, performer)
 
     async def _rest(self, seconds: float) -> None:
         """Until something happens, or is due."""

@@ -112,6 +112,7 @@ class Operator:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(Client.connect(self._access, self._limits(), agent=_agent()))
             client.http.observers.append(self._hearing.requested)
+            client.http.may_write = self._acting
             client.http.dated.append(self._clock.heard)
             options = await self._fitting(client)
             self.manager = manager = Manager(
@@ -123,6 +124,7 @@ class Operator:
                 self._hearing.listeners,
                 self._hearing.took,
                 self._kinds(),
+                info=self._hearing.info,
             )
             await self._serve(stack, manager)
             election = await self._elect(stack)
@@ -240,6 +242,8 @@ class Operator:
         )
         try:
             await manager.lead(performer, self._acting)
+            if election is not None and election.problem:
+                self._hearing.info(f"could not renew the lease: {election.problem}")
         finally:
             self._hearing.leads(False)
             await performer.close()
@@ -254,7 +258,7 @@ class Operator:
             self._inbox,
             self._clock,
             put=manager.put,
-            leading=lambda: self._acting() and not self.observe_only,
+            leading=lambda: self._acting() and not self.observe_only and not manager.missing,
             failed=self._hearing.failed,
         )
 

@@ -60,6 +60,8 @@ class Http:
         self.limits = limits if limits is not None else Limits()
         self.observers: list[Observer] = []
         self.dated: list[Dated] = []
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked before a write is tried again: whoever has lost the right to write since must not."""
         self._agent = agent
         self._session: aiohttp.ClientSession | None = None
         self._bucket = Bucket(self.limits.qps, self.limits.burst)
@@ -106,19 +108,22 @@ class Http:
         deadline = now() + (self.limits.patience_s if patience_s is None else patience_s)
         backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
         while True:
+            failure: ApiError | Unreachable
             try:
                 return await self._in_turn(asked)
             except ApiError as error:
                 if not error.busy or not (may_repeat or error.status == 429):
                     raise
-                pause = backoff.next_s(error.retry_after_s)
-                if now() + pause > deadline:
-                    raise
+                failure, pause = error, backoff.next_s(error.retry_after_s)
             except Unreachable as error:
-                pause = backoff.next_s()
-                if not (may_repeat or isinstance(error, _NotSent)) or now() + pause > deadline:
+                if not (may_repeat or isinstance(error, _NotSent)):
                     raise
+                failure, pause = error, backoff.next_s()
+            if now() + pause > deadline:
+                raise failure
             await asyncio.sleep(pause)
+            if method != "GET" and not self.may_write():
+                raise failure
 
     async def stream(self, path: str, query: Mapping[str, str], idle_s: float) -> AsyncGenerator[bytes, None]:
         """The lines of an answer that does not end, such as a watch. idle_s: it is given up after that much silence.

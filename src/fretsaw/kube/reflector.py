@@ -44,7 +44,7 @@ class Change(msgspec.Struct, frozen=True):
 
     object   it is there, as `obj`; or `obj` is None, and the one with that uid has gone
     synced   a list ends: `keys` are all that there are, at that version of the whole
-    missing  the server does not have the kind
+    missing  the server does not have the kind; where its objects are not kept, it has told before that they are gone
     rewound  the list that follows is older than what was told before: etcd has been restored from a backup
     """
 
@@ -65,8 +65,9 @@ class _Line(msgspec.Struct):
 class Reflector:
     """Watches one kind. `problem` tells what is wrong at the moment, empty for nothing."""
 
-    def __init__(self, client: Client, kind: str) -> None:
-        self._client = client
+    def __init__(self, client: Client, kind: str, *, keeps: bool = False) -> None:
+        """keeps: objects do not go with their kind; once it is back, a list says what has become of them."""
+        self._client, self._keeps = client, keeps
         self.kind = kind
         self._known: dict[str, tuple[str, str]] = {}
         """(uid, resource version) by key, of what was told."""
@@ -94,7 +95,7 @@ class Reflector:
             except KubeError as error:
                 failure = error
             if isinstance(failure, NotFound) and await self._is_missing():
-                for change in self._all_gone():
+                for change in self._without_kind():
                     yield change
                 self.problem = str(failure)
                 await asyncio.sleep(MISSING_WAIT_S)
@@ -149,11 +150,13 @@ class Reflector:
         except KubeError:
             return False
 
-    def _all_gone(self) -> list[Change]:
-        told = [Change(self.kind, key, uid=uid) for key, (uid, _) in self._known.items()]
+    def _without_kind(self) -> list[Change]:
+        told = []
+        if not self._keeps:
+            told += [Change(self.kind, key, uid=uid) for key, (uid, _) in self._known.items()]
+            self._known.clear()
         if not self._missing:
             told.append(Change(self.kind, what="missing"))
-        self._known.clear()
         self._version, self._missing = "", True
         return told
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -84,6 +84,16 @@ def test_post_of_too_many_is_made_again() -> None:
         await http.request("POST", PODS, body={"metadata": {"name": "y", "namespace": "a"}})
 
     assert asked(work, Answer(429), on=PODS).count(PODS, "POST") == 2
+
+
+@pytest.mark.parametrize(("method", "times"), [("GET", 3), ("PATCH", 1), ("DELETE", 1)])
+def test_a_write_is_not_made_again_by_whoever_may_write_no_more(method: str, times: int) -> None:
+    async def work(server: ApiServer, http: Http) -> None:
+        http.may_write = lambda: False
+        with suppress(ApiError):
+            await http.request(method, POD, body=None if method == "GET" else {"metadata": {}})
+
+    assert asked(work, BUSY, BUSY).count(POD, method) == times
 
 
 def test_server_that_is_not_there_yet_gets_even_a_post() -> None:

@@ -68,7 +68,9 @@ def line(change: Change) -> str:
     return f"{'-' if change.obj is None else '+'}{change.key}"
 
 
-def watching(work: Callable[[ApiServer, Watched], Awaitable[None]], kind: str = "Pod", before: Any = None) -> None:
+def watching(
+    work: Callable[[ApiServer, Watched], Awaitable[None]], kind: str = "Pod", before: Any = None, keeps: bool = False
+) -> None:
     """Do the work while a Reflector watches. before: is done to the server first."""
 
     async def main() -> None:
@@ -76,7 +78,7 @@ def watching(work: Callable[[ApiServer, Watched], Awaitable[None]], kind: str = 
             if before is not None:
                 before(server)
             async with Client.connect(server.access, LIMITS) as client:
-                watched = Watched(server, Reflector(client, kind))
+                watched = Watched(server, Reflector(client, kind, keeps=keeps))
                 following = asyncio.ensure_future(watched.follow())
                 try:
                     await work(server, watched)
@@ -404,6 +406,24 @@ def test_kind_that_is_removed_and_put_back() -> None:
         await watched.hear("+newer")
 
     watching(work, "NodePool", one_pool)
+
+
+def test_objects_that_are_kept_go_when_a_list_of_their_kind_does_not_have_them() -> None:
+    async def work(server: ApiServer, watched: Watched) -> None:
+        await watched.hear("+gpu", "+old", "synced")
+        server.missing.add("NodePool")
+        server.cut("NodePool")
+        await watched.hear("missing")
+        del server.of("NodePool").objects["old"]
+        server.put("NodePool", "new", spec=POOL)
+        server.missing.clear()
+        await watched.hear("-old", "+new", "synced")
+
+    def before(server: ApiServer) -> None:
+        one_pool(server)
+        server.put("NodePool", "old", spec=POOL)
+
+    watching(work, "NodePool", before, keeps=True)
 
 
 def test_kind_that_is_not_there_is_missing_and_told_once() -> None:
