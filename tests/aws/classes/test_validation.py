@@ -125,6 +125,8 @@ def test_a_trial_is_a_template_a_fleet_and_an_instance_in_one_subnet() -> None:
     (instance,) = aws.parameters_of("ec2:RunInstances")
     assert instance["DryRun"]
     assert [one["SubnetId"] for one in instance["NetworkInterfaces"]] == ["subnet-b"]
+    # Each is tagged, as the policy lets us make no other ones.
+    assert [one["ResourceType"] for one in instance["TagSpecifications"]] == ["instance", "volume", "network-interface"]
     assert [one["Groups"] for one in instance["NetworkInterfaces"]] == [["sg-1", "sg-2"]]
     assert aws.templates == {}
 

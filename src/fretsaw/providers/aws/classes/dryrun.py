@@ -127,7 +127,7 @@ class DryRun:
                 "InstanceType": trial.instance_type,
                 "MinCount": 1,
                 "MaxCount": 1,
-                "TagSpecifications": _specifications(trial, "instance", "volume"),
+                "TagSpecifications": _specifications(trial, "instance", "volume", "network-interface"),
                 **_placed(trial.template, subnet.id),
             }
             try:

@@ -19,9 +19,11 @@ from fretsaw.api.selection import NodeSelectorRequirement as Asked
 from fretsaw.api.times import Millis, millis
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.requirements import Requirements
+from fretsaw.providers.aws.classes.aliases import ACCELERATORS, GPUS
 
 Variant = tuple[Asked, ...]
-_EVERY_TYPE_HAS = f"{AWS_DOMAIN}/instance-cpu"
+_TELLING = (GPUS, ACCELERATORS, f"{AWS_DOMAIN}/instance-cpu")
+"""Every type has the last; who has it without the others has no devices."""
 _ARCHES = {"x86_64": "amd64", "arm64": "arm64"}
 
 
@@ -86,9 +88,9 @@ def of_type(type_: InstanceType) -> Requirements:
 def of_labels(labels: Mapping[str, str]) -> Requirements | None:
     """What is known of a machine by its NodeClaim's labels, which have every label of its type that has one value.
 
-    None where they do not have those of its type: without its GPUs, it would get an image without drivers.
+    None where they say nothing of its devices: it would get an image without drivers.
     """
-    return Requirements.of_labels(labels) if _EVERY_TYPE_HAS in labels else None
+    return Requirements.of_labels(labels) if any(key in labels for key in _TELLING) else None
 
 
 @lru_cache(maxsize=256)
