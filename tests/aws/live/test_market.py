@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from fretsaw.api.catalog import Catalog, InstanceType, Offering
 from fretsaw.api.meta import ObjectMeta
-from fretsaw.api.nodeclass import EC2NodeClass
+from fretsaw.api.nodeclass import EC2NodeClass, EC2NodeClassSpec
 from fretsaw.api.nodeclass_status import EC2NodeClassStatus, ResolvedAMI, ResolvedCapacityReservation, ResolvedSubnet
+from fretsaw.errors import NotReady, ProviderError, Throttled
 from fretsaw.providers.aws import snapshot
 from fretsaw.providers.aws.calls import Aws, AwsError
 from fretsaw.providers.aws.live import Intervals, Live, reading
@@ -130,6 +131,28 @@ def test_without_types_offerings_or_zones_there_is_no_catalog_and_the_reason_is_
     with pytest.raises(AwsError) as caught:
         on(moto, lambda aws: Live(aws, Hand(NOW)).supply())
     assert (caught.value.call, caught.value.code) == (fails, "UnauthorizedOperation")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("RequestLimitExceeded", Throttled), ("UnauthorizedOperation", ProviderError)]
+)
+def test_a_class_learns_why_there_is_no_catalog(code: str, kind: type[ProviderError]) -> None:
+    aws = market()
+    aws.put("ec2:DescribeInstanceTypes", refusal(code))
+    with pytest.raises(ProviderError, match=code) as caught:
+        asyncio.run(Live(aws, Hand(NOW)).catalog(NODE_CLASS))
+    assert type(caught.value) is kind
+
+
+def test_a_class_whose_values_cannot_be_read_is_not_ready() -> None:
+    spec = EC2NodeClassSpec(
+        subnet_selector_terms=(),
+        security_group_selector_terms=(),
+        ami_selector_terms=(),
+        kubelet={"kubeReserved": {"cpu": "much"}},
+    )
+    with pytest.raises(NotReady, match=r"EC2NodeClass gpu: .*kubeReserved.cpu"):
+        asyncio.run(Live(market(), Hand(NOW)).catalog(replace(NODE_CLASS, spec=spec)))
 
 
 # Without: when it is read
@@ -307,8 +330,11 @@ def test_a_reservations_free_instances_are_those_that_are_told() -> None:
     own = replace(NODE_CLASS, status=EC2NodeClassStatus(capacity_reservations=(reserved,)))
 
     async def act() -> list[Offering]:
-        live = Live(market(), Hand(NOW))
-        catalogs = [await live.catalog(own, free) for free in ({"cr-1": 3}, {"cr-1": 0}, None)]
+        free: dict[str, int] = {}
+        live, catalogs = Live(market(), Hand(NOW), free=lambda: free), []
+        for now in ({"cr-1": 3}, {"cr-1": 0}, {}):
+            free = now
+            catalogs.append(await live.catalog(own))
         return [find(one, "g5.xlarge").offerings[-1] for one in catalogs]
 
     three, none, unknown = asyncio.run(act())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,8 @@ Answer = dict[str, Any] | AwsError | Callable[[dict[str, Any]], Any]
 
 
 class Scripted:
-    """Answers in their order; the last one stays. Implements `Asking`."""
+    """Answers in their order; the last one stays. A function gets the parameters, and may be a coroutine. Implements
+    `Asking`."""
 
     def __init__(self, region: str = "us-east-1") -> None:
         self.region = region
@@ -41,8 +43,9 @@ class Scripted:
         answer = answers.popleft() if len(answers) > 1 else answers[0]
         if isinstance(answer, AwsError):
             raise answer
-        found: dict[str, Any] = answer(parameters) if callable(answer) else answer
-        return found
+        found: Any = answer(parameters) if callable(answer) else answer
+        told: dict[str, Any] = await found if inspect.isawaitable(found) else found
+        return told
 
     async def pages(self, call: str, field: str, /, **parameters: Any) -> list[Any]:
         """See Asking."""

@@ -33,6 +33,9 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     status_s: float = 60.0
     """Between two looks at the instances' status."""
+    queue_s: float = 0.05
+    """Between two questions to the queue, which holds each for 20 s itself: no more than a guard against one that
+    answers nothing at once."""
     first_wait_s: float = 1.0
     """After a refusal; doubled with each further one."""
     longest_wait_s: float = 60.0
@@ -100,7 +103,7 @@ class Interruptions:
     # The queue
 
     async def _hear(self, queue: Queue, outbox: asyncio.Queue[Interrupted]) -> None:
-        await self._again_and_again(lambda: self._batch(queue, outbox), 0.0)
+        await self._again_and_again(lambda: self._batch(queue, outbox), self._pace.queue_s)
 
     async def _batch(self, queue: Queue, outbox: asyncio.Queue[Interrupted]) -> None:
         received = await queue.receive()

@@ -71,7 +71,7 @@ class Watch:
 def _failing(entry: Mapping[str, Any]) -> Iterator[tuple[str, Millis | None]]:
     """The checks that fail, and since when as far as EC2 says. A volume that fails is not the instance's fault."""
     for part in ("InstanceStatus", "SystemStatus"):
-        for detail in _list(entry.get(part) or {}, "Details"):
+        for detail in _list(entry.get(part), "Details"):
             if detail.get("Status") == "failed":
                 yield f"{part}/{detail.get('Name')}", _millis(detail.get("ImpairedSince"))
 
@@ -80,8 +80,10 @@ def _is_ahead(event: Mapping[str, Any]) -> bool:
     return event.get("Code") in EVENTS and not str(event.get("Description") or "").startswith(_OVER)
 
 
-def _list(entry: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    return [one for one in entry.get(name) or () if isinstance(one, Mapping)]
+def _list(entry: Any, name: str) -> list[Mapping[str, Any]]:
+    """The objects of a list; of anything else none."""
+    found = entry.get(name) if isinstance(entry, Mapping) else None
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list | tuple) else []
 
 
 def _millis(time: Any) -> Millis | None:

@@ -15,9 +15,11 @@ import msgspec
 
 from fretsaw.api.catalog import Catalog
 from fretsaw.api.nodeclass import EC2NodeClass
+from fretsaw.errors import NotReady, ProviderError, Throttled, UserError
 from fretsaw.ports import Clock
 from fretsaw.providers.aws import instance_types
 from fretsaw.providers.aws.calls import Asking, AwsError
+from fretsaw.providers.aws.calls.refusals import THROTTLED
 from fretsaw.providers.aws.live import reading
 from fretsaw.providers.aws.live.assemble import assemble
 from fretsaw.providers.aws.live.memory import SeenMemory
@@ -47,12 +49,16 @@ class Live:
         *,
         settings: Settings = DEFAULT,
         isolated: bool = False,
+        free: Callable[[], Mapping[str, int]] = dict,
         intervals: Intervals | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """isolated: the price list cannot be reached from the VPC (ISOLATED_VPC), so it is not asked."""
+        """isolated: the price list cannot be reached from the VPC (ISOLATED_VPC), so it is not asked.
+        free: capacity reservation → instances that it has left now; one that is not named has some.
+        """
         every = intervals if intervals is not None else Intervals()
         self._aws, self._clock, self._settings, self._seconds = aws, clock, settings, seconds
+        self._free = free
         self._zones = Part(lambda: reading.zones(aws), every.types_s)
         self._types = Part(lambda: reading.types(aws), every.types_s)
         self._offered = Part(lambda: reading.offerings(aws), every.types_s)
@@ -77,14 +83,25 @@ class Live:
             await asyncio.shield(self._refreshing)
         return self._assembled()
 
-    async def catalog(self, node_class: EC2NodeClass, free: Mapping[str, int] | None = None) -> Catalog:
+    async def catalog(self, node_class: EC2NodeClass) -> Catalog:
         """What a class can launch; the same object while nothing changes.
 
-        free: capacity reservation → instances that it has left; a reservation that is not named has some.
-        Raises AwsError as `supply` does, UserError for values of the class that cannot be read.
+        Raises NotReady for values of the class that cannot be read, Throttled and ProviderError where nothing was read
+        from the account yet.
         """
-        offered = await self.supply()
-        spec, status = _plain(node_class, free or {})
+        try:
+            offered = await self.supply()
+        except AwsError as error:
+            if error.code in THROTTLED:
+                raise Throttled(str(error)) from error
+            raise ProviderError(f"the instance types cannot be read: {error}") from error
+        try:
+            return self._made(node_class, offered)
+        except UserError as error:
+            raise NotReady(f"EC2NodeClass {node_class.metadata.name}: {error}") from error
+
+    def _made(self, node_class: EC2NodeClass, offered: Supply) -> Catalog:
+        spec, status = _plain(node_class, self._free())
         images = [image.id for image in node_class.status.amis]
         memory = self._memory.of(images, self._seconds())
         key = (self._versions, msgspec.json.encode((spec, status)), sorted(memory.items()))
