@@ -162,6 +162,14 @@ class Input:
         selector = at(thing.raw, *(steps or ("spec", "selector")))
         return [w for w in self.works if w.namespace == thing.namespace and selected(selector, w.pod_labels)]
 
+    def neighbours(self, view: View) -> bool:
+        """Whether the input has other objects of its namespace: then what is missing among them is missing."""
+        return any(
+            document is not view.document and document.kind and (document.namespace or "default") == view.namespace
+            for document in self.sound
+            if document.known is None or document.known.namespaced
+        )
+
     def autoscalers(self, work: Work) -> list[Thing]:
         """The HorizontalPodAutoscalers of a workload."""
         return [

@@ -64,7 +64,7 @@ def autoscaler_beyond_limit(work: Work, given: Input) -> Iterator[Found]:
             wanted = replicas * work.devices[resource]
             yield Found(
                 work.path("spec"),
-                f"{scaler.name} goes up to {replicas} replicas, which need {wanted} of {resource}; its pools may buy {most}",
+                f"{scaler.name} goes up to {replicas} replicas, which need {wanted} {resource}; pools may buy {most}",
                 fix="raise the limits, or lower maxReplicas",
                 proof=f"limits: {listed(shown)}",
             )

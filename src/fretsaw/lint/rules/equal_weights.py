@@ -54,7 +54,7 @@ def equal_weights(work: Work, given: Input) -> Iterator[Found]:
     first, second = landings[0], landings[1]
     yield Found(
         work.path("spec.nodeSelector"),
-        f"{first.pool.name} and {second.pool.name} both take it, with weight {first.pool.weight}: the later name comes first",
+        f"{first.pool.name} and {second.pool.name} take it at weight {first.pool.weight}: the later name comes first",
         fix="give the pools different weights, or select one of them",
         proof=f"{first.pool.name} buys {first.offer.cheapest}, {second.pool.name} {second.offer.cheapest}",
     )
