@@ -34,7 +34,7 @@ def _wait(api: Api, definition: Any) -> None:
 
 def established(definition: Any) -> bool:
     """True once the server has taken up the kind."""
-    conditions = definition.get("status", {}).get("conditions", [])
+    conditions = definition.get("status", {}).get("conditions") or []
     return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
 
