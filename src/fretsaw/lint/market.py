@@ -45,6 +45,22 @@ class Choice(msgspec.Struct, frozen=True):
         return f"{self.type} ({self.capacity_type}, {dollars(self.usd)}/h)"
 
 
+class Fleet(msgspec.Struct, frozen=True):
+    """Some machines of one type."""
+
+    number: int
+    choice: Choice
+
+    @property
+    def usd(self) -> float:
+        """What all of them cost an hour."""
+        return self.number * self.choice.usd
+
+    def __str__(self) -> str:
+        times = f"{self.number} × " if self.number > 1 else ""
+        return f"{times}{self.choice.type} ({self.choice.capacity_type}, {dollars(self.usd)}/h)"
+
+
 class Offer(msgspec.Struct, frozen=True):
     """Types that are left, and the cells in which they are sold."""
 
@@ -119,6 +135,18 @@ class Offer(msgspec.Struct, frozen=True):
         for resource, need in needs.items():
             types &= self.universe.room.holding(resource, need)
         return msgspec.structs.replace(self, types=types)
+
+    def for_pods(self, needs: Mapping[str, int], pods: int) -> Fleet:
+        """The cheapest number of machines of one type for some equal pods. Only where a type holds one."""
+        found = []
+        for price, t, c in self.universe.cheapest_first(self.types, self.cells, len(self)):
+            has = self.universe.allocatable[t]
+            each = min((has.get(r, 0) // need for r, need in needs.items() if need > 0), default=0)
+            if each:
+                number = -(-pods // each)
+                found.append((number * price, number, self.universe.names[t], self._choice((price, t, c))))
+        _, number, _, choice = min(found, key=lambda one: one[:3])
+        return Fleet(number, choice)
 
     def amount(self, name: str, resource: str) -> int:
         """How much of a resource a type has."""

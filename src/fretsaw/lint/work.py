@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
+from fretsaw.api import rules
 from fretsaw.api.decode import strip_nulls
 from fretsaw.api.defaults import Defaults
 from fretsaw.api.document import Document
+from fretsaw.api.meta import ObjectMeta
 from fretsaw.api.pod import Container, Pod, PodSpec, PodTemplateSpec
 from fretsaw.api.workload import CronJob, PodTemplate
 from fretsaw.engine.requests import pod_requests
+from fretsaw.engine.wishes import Wishes
 from fretsaw.lint.market import DEVICES
 from fretsaw.lint.tree import a_map, at, texts
 from fretsaw.lint.views import View
@@ -40,11 +42,13 @@ _SERVERS = (
     "RayService",
     "LLMInferenceService",
 )
-_TRAINERS = ("PyTorchJob", "MPIJob", "TFJob", "TrainJob", "JAXJob", "XGBoostJob", "PaddleJob")
+_TRAINERS = ("PyTorchJob", "TFJob", "TrainJob", "JAXJob", "XGBoostJob", "PaddleJob")
 _TRAIN = re.compile(
     r"(?<![a-z])(pre)?train(ing|er)?(?![a-z])|torchrun|fine-?tun|deepspeed|horovodrun|accelerate launch"
 )
 _SERVE = re.compile(r"vllm|triton|text-generation|sglang|infer|serving|predictor|(?<![a-z])nim(?![a-z])|ollama")
+_MEASURES = re.compile(r"nccl-?test|bandwidth|benchmark|all_reduce_perf|nvidia-smi")
+"""What only looks how fast the machines are, and is over in minutes."""
 _SHARED = ("nvidia.com/mig-", "nvidia.com/gpu.shared")
 _FILL = Defaults({}, {})
 _DEEPEST = 12
@@ -127,8 +131,8 @@ class Work(View):
         """Whether it is a training run on accelerators."""
         if not self.devices or self.is_daemon:
             return False
-        if self.kind in _TRAINERS:
-            return True
+        if self.kind in _TRAINERS or _MEASURES.search(self.words):
+            return not _MEASURES.search(self.words)
         if self.kind in _SERVERS or (_SERVE.search(self.words) and not re.search("torchrun|deepspeed", self.words)):
             return False
         return _TRAIN.search(self.words) is not None
@@ -136,14 +140,21 @@ class Work(View):
     @property
     def serves(self) -> bool:
         """Whether it is a server on accelerators."""
-        return bool(self.devices) and (
-            self.kind in _SERVERS or (self.kind == "Pod" and bool(_SERVE.search(self.words)))
-        )
+        if not self.devices or _MEASURES.search(self.words):
+            return False
+        listens = any(container.ports or container.readiness_probe for container in self.given.containers)
+        said = _SERVE.search(self.words) is not None
+        return (listens or said) if self.kind in _SERVERS else said and self.kind == "Pod"
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is a Job or a CronJob of Kubernetes itself."""
+        return self.kind in ("Job", "CronJob") and self.document.api_version.startswith("batch/")
 
     @property
     def runs_to_an_end(self) -> bool:
         """Whether its pods end by themselves."""
-        return self.kind in ("Job", "CronJob", *_TRAINERS, "RayJob") or (
+        return self.kind in ("Job", "CronJob", *_TRAINERS, "MPIJob", "RayJob") or (
             self.kind == "Pod" and self.spec.restart_policy in ("Never", "OnFailure")
         )
 
@@ -225,13 +236,26 @@ def _hidden(document: Document, tree: Any, path: str, copies: int, depth: int) -
     if not isinstance(tree, dict):
         return
     if path and isinstance(at(tree, "spec", "containers", 0), dict):
-        with suppress(msgspec.ValidationError):
-            yield Work(document, msgspec.convert(strip_nulls(tree), PodTemplateSpec), path, copies)
+        template = _sound(tree)
+        if template is not None:
+            yield Work(document, template, path, copies)
         return
     copies = _count(tree.get("replicas"), copies) * _count(at(tree, "leaderWorkerTemplate", "size"), 1)
     for key, value in tree.items():
         if key not in ("metadata", "status") and isinstance(key, str) and "." not in key:
             yield from _hidden(document, value, f"{path}.{key}" if path else key, copies, depth + 1)
+
+
+def _sound(tree: dict[str, Any]) -> PodTemplateSpec | None:
+    """The template that a tree is; None where an API server would refuse its pods."""
+    try:
+        template = msgspec.convert(strip_nulls(tree), PodTemplateSpec)
+        pod_requests(_FILL.template(template).spec)
+        Wishes.of(template.spec).alternatives()
+    except (msgspec.ValidationError, ValueError):
+        return None
+    problems = rules.check(Pod(ObjectMeta(name="pod"), template.spec))
+    return None if any(problem.severity == "error" for problem in problems) else template
 
 
 def env_names(work: Work, number: int) -> set[str]:

@@ -50,7 +50,9 @@ def amd_gpus_admitted(pool: Pool, given: Input) -> Iterator[Found]:
         return
     names = sorted((universe.names[t] for t in bits(amd)), key=lambda name: (len(name), name))
     bought = msgspec.structs.replace(pool.offer, types=pool.offer.types & amd)
-    proof = f"{listed(names)} meet all its requirements; {len(pool.offer) - len(bought)} NVIDIA types are left without"
+    proof = (
+        f"{listed(names)} meet its requirements; with one more {len(pool.offer) - len(bought)} NVIDIA types are left"
+    )
     domain = "eks.amazonaws.com" if pool.template.node_class_ref.group == "eks.amazonaws.com" else "karpenter.k8s.aws"
     yield Found(
         pool.path_of(AWS_LABEL + "gpu-count"),

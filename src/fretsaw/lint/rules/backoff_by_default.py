@@ -36,7 +36,7 @@ from fretsaw.lint.work import Work
 @rule("WORK111", "info", on=Work)
 def backoff_by_default(work: Work, given: Input) -> Iterator[Found]:
     """Training Jobs that do not say how often they may fail."""
-    if work.kind not in ("Job", "CronJob") or not work.trains:
+    if not work.is_job or not work.trains:
         return
     path = work.prefix.removesuffix(".template")
     spec = a_map(at(work.raw, *path.split(".")))

@@ -39,5 +39,6 @@ def claims_without_devices(work: Work, given: Input) -> Iterator[Found]:
     yield Found(
         work.path("spec.resourceClaims"),
         "its devices are claims, which are ignored when nodes are bought: it is given a node as if it needed no GPU",
+        severity=None if given.pools else "info",
         fix="select GPU nodes by a label of the pool or of the instance type",
     )

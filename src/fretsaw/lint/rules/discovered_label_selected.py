@@ -60,4 +60,5 @@ def discovered_label_selected(work: Work, given: Input) -> Iterator[Found]:
                 path,
                 f"selects {key}, which a node gets only after it has started: no node is bought for it",
                 fix=f"select {instead} instead",
+                severity=None if given.pools else "warning",
             )

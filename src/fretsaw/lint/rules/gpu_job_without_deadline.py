@@ -36,7 +36,7 @@ from fretsaw.lint.work import Work
 @rule("COST109", "info", on=Work)
 def gpu_job_without_deadline(work: Work, given: Input) -> Iterator[Found]:
     """Jobs with devices and without a deadline."""
-    if work.kind not in ("Job", "CronJob") or not work.devices:
+    if not work.is_job or not work.devices:
         return
     prefix = work.prefix.removesuffix(".template")
     if at(work.raw, *prefix.split("."), "activeDeadlineSeconds") or work.raw_spec.get("activeDeadlineSeconds"):

@@ -47,9 +47,9 @@ def gpu_pod_not_tolerating(work: Work, given: Input) -> Iterator[Found]:
         return
     yield Found(
         work.path("spec.tolerations"),
-        f"asks for {resource} and does not tolerate the taint {resource} of GPU nodes",
+        f"asks for {resource} and does not tolerate the taint {resource} that such nodes have",
         fix=f"add the toleration {{key: {resource}, operator: Exists, effect: NoSchedule}}",
         proof=f"none of {counted(len(pools), 'pool')} with {resource} takes it" if pools else "",
         edits=tolerating(work, resource),
-        severity=None if pools else "warning",
+        severity=None if pools else "info",
     )

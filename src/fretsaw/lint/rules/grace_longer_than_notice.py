@@ -37,10 +37,10 @@ def grace_longer_than_notice(work: Work, given: Input) -> Iterator[Found]:
     if work.is_daemon or work.grace_s < SPOT_NOTICE_S or not spot:
         return
     over = work.grace_s - SPOT_NOTICE_S
-    what = f"{over} s more than" if over else "the whole of"
+    what = f"{over} s more than a Spot notice gives" if over else "all that a Spot notice gives"
     yield Found(
         work.path("spec.terminationGracePeriodSeconds"),
-        f"{work.grace_s} s to end is {what} a Spot notice gives: the node is gone before the pod has finished",
+        f"{work.grace_s} s to end is {what}: the node is gone before the pod has finished",
         fix="end within 90 s or so (checkpoints in between), or choose On-Demand",
         proof=where_it_lands(spot) if not isinstance(spot, bool) else "nothing keeps it off Spot; no NodePool is given",
         severity="info" if not over or isinstance(spot, bool) else None,

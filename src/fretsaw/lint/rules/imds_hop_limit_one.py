@@ -1,7 +1,7 @@
 """Instance metadata that pods cannot reach
 
-`httpPutResponseHopLimit` is 1, or left out: pods that are not on the host's network get no answer from the metadata
-service.
+The node class serves GPU pools, and `httpPutResponseHopLimit` is 1, or left out: pods that are not on the host's
+network get no answer from the metadata service.
 
 Why: Tools in pods that ask it for the region or for the node's credentials hang until their timeout, and then fail
 with an error that names neither.
@@ -36,10 +36,12 @@ from fretsaw.lint.views import NodeClass
 
 @rule("AWS102", "info", on=NodeClass)
 def imds_hop_limit_one(node_class: NodeClass, given: Input) -> Iterator[Found]:
-    """Classes whose hop limit is one."""
+    """Classes of GPU pools whose hop limit is one: model servers ask for the region and for credentials."""
     options = a_map(node_class.spec.get("metadataOptions"))
     limit = options.get("httpPutResponseHopLimit", 1)
-    if options.get("httpEndpoint") == "disabled" or limit != 1:
+    pools = given.pools_of(node_class)
+    for_gpus = any(pool.is_accelerated for pool in pools) if given.pools else "gpu" in node_class.name
+    if not for_gpus or options.get("httpEndpoint") == "disabled" or limit != 1:
         return
     said = "" if "httpPutResponseHopLimit" in options else " (the default)"
     yield Found(

@@ -40,7 +40,7 @@ _INDEX = re.compile(r"JOB_COMPLETION_INDEX|job-completion-index")
 @rule("WORK101", "error", on=Work, fixes=True)
 def job_not_indexed(work: Work, given: Input) -> Iterator[Found]:
     """Jobs whose pods need an index that they do not get."""
-    if work.kind not in ("Job", "CronJob"):
+    if not work.is_job:
         return
     path = work.prefix.removesuffix(".template")
     if at(work.raw, *path.split("."), "completionMode") == "Indexed" or not _INDEX.search(str(work.raw_spec)):

@@ -38,8 +38,8 @@ from fretsaw.lint.work import Work
 
 @rule("GPU118", "warning", on=Work)
 def no_shared_memory(work: Work, given: Input) -> Iterator[Found]:
-    """Work with several GPU processes whose container has the default /dev/shm."""
-    if work.raw_spec.get("hostIPC") is True or work.is_daemon:
+    """Work with several GPU processes whose container has the default /dev/shm; KubeRay mounts one by itself."""
+    if work.raw_spec.get("hostIPC") is True or work.is_daemon or work.kind.startswith("Ray"):
         return
     for number, container in enumerate(work.spec.containers):
         gpus = int(units(NVIDIA, container.resources.requests.get(NVIDIA, 0)))

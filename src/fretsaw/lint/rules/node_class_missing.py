@@ -44,7 +44,8 @@ def node_class_missing(pool: Pool, given: Input) -> Iterator[Found]:
     """Pools that name an EC2NodeClass which the input lacks."""
     reference = pool.template.node_class_ref
     known = sorted({document.name for document in given.documents if document.kind == reference.kind})
-    if not known or reference.name in known or reference.kind not in ("EC2NodeClass", "NodeClass"):
+    made_by_eks = reference.group == "eks.amazonaws.com" and reference.name == "default"
+    if not known or made_by_eks or reference.name in known or reference.kind not in ("EC2NodeClass", "NodeClass"):
         return
     yield Found(
         f"{SPEC}.nodeClassRef.name",

@@ -49,6 +49,8 @@ def one_interruption_fails_job(thing: Thing, given: Input) -> Iterator[Found]:
     """Jobs without retries on Spot."""
     prefix = "spec.jobTemplate.spec" if thing.kind == "CronJob" else "spec"
     spec = thing.at("spec", "jobTemplate", "spec") if thing.kind == "CronJob" else thing.at("spec")
+    if not thing.document.api_version.startswith("batch/"):
+        return
     if at(spec, "backoffLimit") != 0 or at(spec, "podFailurePolicy") or at(spec, "backoffLimitPerIndex"):
         return
     for work in given.works:

@@ -37,7 +37,7 @@ from collections.abc import Iterator
 from fretsaw.lint.found import Found
 from fretsaw.lint.given import Input
 from fretsaw.lint.kinds import first_landing
-from fretsaw.lint.market import Offer, a_month, counted, listed
+from fretsaw.lint.market import a_month, counted, dollars, listed
 from fretsaw.lint.rule import rule
 from fretsaw.lint.work import Work
 
@@ -55,22 +55,25 @@ def request_just_misses(work: Work, given: Input) -> Iterator[Found]:
         return
     room = landing.pool.offer
     less = {r: int(n * _SHARE) if r in (_CPU, _MEMORY) else n for r, n in work.requests.items()}
-    wanted = Offer.of(room.universe, landing.pool.requirements)
-    smaller = wanted.holding(less)
-    if not smaller or smaller.cheapest.usd > landing.offer.cheapest.usd * _WORTH:
+    smaller = room.holding(less)
+    if not smaller:
         return
-    better, now = smaller.cheapest, landing.offer.cheapest
-    if better.capacity_type != now.capacity_type:
+    better, now = smaller.cheapest, landing.offer.for_pods(work.requests, work.copies)
+    then_usd = better.usd * work.copies
+    if then_usd > now.usd * _WORTH or better.capacity_type != now.choice.capacity_type:
         return
     has = room.universe.allocatable[room.universe.number[better.type]]
     over = [r for r in (_CPU, _MEMORY) if work.requests.get(r, 0) > has.get(r, 0)]
-    saved = (now.usd - better.usd) * work.copies
+    if not over:
+        return
+    saved = now.usd - then_usd
     limits = {_CPU: f"{has[_CPU] / 1000:g} CPUs", _MEMORY: f"{has[_MEMORY] // 2**20} MiB"}
+    then = f"{work.copies} × {better.type}" if work.copies > 1 else better.type
     yield Found(
         work.container_path(0, "resources.requests"),
         f"asks for a little more {' and '.join(over)} than {better.type} has allocatable "
-        f"({listed([limits[r] for r in over])}), and so gets {now.type}",
+        f"({listed([limits[r] for r in over])})",
         fix=f"ask for less than {listed([limits[r] for r in over])}, by what daemon pods take",
-        proof=f"{now} now, {better} then: {a_month(saved)} for {counted(work.copies, 'pod')}",
+        proof=f"{now} now, {then} at {dollars(then_usd)}/h then: {a_month(saved)} for {counted(work.copies, 'pod')}",
         usd_per_hour=saved,
     )
