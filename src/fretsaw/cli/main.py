@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("fretsaw.cli.validate_cmd:validate", "Check manifests as the API server and the controllers would."),
     "lint": ("fretsaw.cli.lint_cmd:lint", "Find in manifests what will cost money or sleep, with proof."),
     "catalog": ("fretsaw.cli.catalog_cmd:catalog", "Show, export or rebuild the instance types and their prices."),
-    "aws": ("fretsaw.cli.aws_cmd:aws", "Print the IAM policy for an AWS account, and check what it has."),
+    "aws": ("fretsaw.cli.aws_cmd:aws", "The IAM policy for an AWS account, and what the account lacks."),
     "crds": ("fretsaw.cli.crds_cmd:crds", "Print the CustomResourceDefinitions to install."),
     "fake-kubelet": (
         "fretsaw.cli.fake_kubelet_cmd:fake_kubelet",
