@@ -5,7 +5,7 @@ Source: Karpenter AWS provider v1.14 pkg/providers/instance (states, filters, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,8 @@ STATES = (*ALIVE, "shutting-down")
 _GOING = ("shutting-down", "terminated")
 _RESERVED = "capacity-reservations-only"
 _PAGE = 1000
+_FILTER = 200
+"""Values of one filter, at most."""
 
 
 class Instance(msgspec.Struct, frozen=True):
@@ -172,35 +174,19 @@ class Instances:
         found = await self._aws.pages(
             "ec2:DescribeInstances", "Reservations", Filters=[*filters, own, states], MaxResults=_PAGE, **more
         )
-        return tuple(read(item) for reservation in found for item in reservation.get("Instances") or ())
+        return tuple(map(read, _instances(found)))
 
     async def _describe(self, ids: Sequence[str]) -> Sequence[Instance | Exception]:
-        """All in one call; if EC2 does not know one of them, each on its own."""
-        try:
-            found = await self._described(sorted(set(ids)))
-        except AwsError as error:
-            if error.code not in NOT_FOUND and not _malformed(error):
-                raise
-            found = {}
-            if len(set(ids)) > 1:
-                for id_ in sorted(set(ids)):
-                    found.update(await self._one(id_))
-        return [found.get(id_) or InstanceNotFound(f"{id_} is gone") for id_ in ids]
-
-    async def _one(self, id_: str) -> dict[str, Instance]:
-        try:
-            return await self._described([id_])
-        except AwsError as error:
-            if error.code in NOT_FOUND or _malformed(error):
-                return {}
-            raise
-
-    async def _described(self, ids: Sequence[str]) -> dict[str, Instance]:
-        """By their ids, whoever they belong to."""
+        """By their ids, whoever they belong to. As a filter, since a call that names an unknown id fails as a whole."""
+        wanted, found = sorted(set(ids)), dict[str, Instance]()
         states = {"Name": "instance-state-name", "Values": list(STATES)}
-        found = await self._aws.pages("ec2:DescribeInstances", "Reservations", InstanceIds=list(ids), Filters=[states])
-        items = (item for reservation in found for item in reservation.get("Instances") or ())
-        return {one.id: one for one in map(read, items)}
+        for at in range(0, len(wanted), _FILTER):
+            named = {"Name": "instance-id", "Values": wanted[at : at + _FILTER]}
+            items = await self._aws.pages(
+                "ec2:DescribeInstances", "Reservations", Filters=[named, states], MaxResults=_PAGE
+            )
+            found.update((one.id, one) for one in map(read, _instances(items)))
+        return [found.get(id_) or InstanceNotFound(f"{id_} is gone") for id_ in ids]
 
     async def _terminate(self, ids: Sequence[str]) -> Sequence[Exception | None]:
         """All in one call; those that EC2 does not speak of each on its own."""
@@ -226,5 +212,5 @@ class Instances:
         return {one["InstanceId"] for one in found if (one.get("CurrentState") or {}).get("Name") in _GOING}
 
 
-def _malformed(error: AwsError) -> bool:
-    return error.code == "InvalidInstanceID.Malformed"
+def _instances(reservations: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return (item for reservation in reservations for item in reservation.get("Instances") or ())
