@@ -40,7 +40,7 @@ ELSEWHERE = frozenset({"sts:GetCallerIdentity", "sqs:GetQueueUrl", "servicequota
 def trials(cluster: str, version: str, pool_tags: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Call → parameters with which it can be tried. version: of Kubernetes. pool_tags: those of a launch."""
     found: dict[str, dict[str, Any]] = {
-        call.name: {"DryRun": True} for call in CALLS if call.name.startswith("ec2:Describe")
+        call.name: {"DryRun": True} for call in CALLS if call.service == "ec2" and call.operation.startswith("Describe")
     }
     tags = [{"Key": key, "Value": value} for key, value in sorted(pool_tags.items())]
     launched = [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume", "network-interface")]
