@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
@@ -17,12 +17,10 @@ from fretsaw.api.pod import VolumeClaimSpec
 from fretsaw.api.problem import Problem
 from fretsaw.api.storage import PersistentVolumeClaim
 from fretsaw.engine.requirements import Conflict
-from fretsaw.engine.taints import untolerated
-from fretsaw.engine.wishes import Wishes
 from fretsaw.lint.market import Offer
 from fretsaw.lint.pool import Pool, own_key
 from fretsaw.lint.query import Query, queries_of
-from fretsaw.lint.tree import a_map, at
+from fretsaw.lint.tree import a_map, at, maps, texts
 from fretsaw.lint.views import Disrupting, NodeClass, Thing, Values, View
 from fretsaw.lint.work import Work, selected, works_of
 
@@ -157,28 +155,90 @@ class Input:
         found = (d.obj for d in self.sound if isinstance(d.obj, PersistentVolumeClaim))
         return {(claim.metadata.home, claim.metadata.name): claim.spec for claim in found}
 
-    def selected_by(self, thing: View, *steps: str) -> list[Work]:
-        """The workloads of an object's namespace that its selector selects."""
-        selector = at(thing.raw, *(steps or ("spec", "selector")))
-        return [w for w in self.works if w.namespace == thing.namespace and selected(selector, w.pod_labels)]
+    @cached_property
+    def _homes(self) -> dict[str, list[Work]]:
+        """Workloads by namespace."""
+        found: dict[str, list[Work]] = defaultdict(list)
+        for work in self.works:
+            found[work.namespace].append(work)
+        return found
 
-    def neighbours(self, view: View) -> bool:
-        """Whether the input has other objects of its namespace: then what is missing among them is missing."""
-        return any(
-            document is not view.document and document.kind and (document.namespace or "default") == view.namespace
-            for document in self.sound
-            if document.known is None or document.known.namespaced
-        )
+    def works_in(self, namespace: str) -> list[Work]:
+        """The workloads of a namespace."""
+        return self._homes.get(namespace, [])
+
+    def selected_by(self, thing: View) -> list[Work]:
+        """The workloads of an object's namespace that its selector selects."""
+        selector = at(thing.raw, "spec", "selector")
+        return [work for work in self.works_in(thing.namespace) if selected(selector, work.pod_labels)]
+
+    @cached_property
+    def _budgets(self) -> dict[int, list[Thing]]:
+        found: dict[int, list[Thing]] = defaultdict(list)
+        for budget in self.by_kind.get("PodDisruptionBudget", ()):
+            for work in self.selected_by(budget):
+                found[id(work)].append(budget)
+        return found
+
+    def budgets_of(self, work: Work) -> list[Thing]:
+        """The PodDisruptionBudgets that select a workload's pods."""
+        return self._budgets.get(id(work), [])
+
+    @cached_property
+    def _landed(self) -> tuple[dict[int, list[Work]], dict[int, list[Work]]]:
+        first: dict[int, list[Work]] = defaultdict(list)
+        anyhow: dict[int, list[Work]] = defaultdict(list)
+        for work in self.works:
+            for number, one in enumerate(self.landing(work) if not work.is_daemon else ()):
+                anyhow[id(one.pool)].append(work)
+                if number == 0:
+                    first[id(one.pool)].append(work)
+        return first, anyhow
+
+    def first_in(self, pool: Pool) -> list[Work]:
+        """The workloads for which a pool is asked first; daemons left out."""
+        return self._landed[0].get(id(pool), [])
+
+    def landing_in(self, pool: Pool) -> list[Work]:
+        """The workloads that a pool takes; daemons left out."""
+        return self._landed[1].get(id(pool), [])
+
+    @cached_property
+    def adapter_rules(self) -> tuple[str, ...]:
+        """Every rule of prometheus-adapter as a text: from its values, or from its ConfigMap."""
+        found: list[str] = []
+        for thing in self.things:
+            for group in (thing.at("rules"), thing.at("prometheus-adapter", "rules")):
+                for name in ("custom", "external", "resource"):
+                    found += [str(rule) for _, rule in maps(a_map(group).get(name))]
+            if thing.kind == "ConfigMap":
+                found += [text for text in texts(thing.at("data")).values() if "seriesQuery" in text]
+        return tuple(found)
+
+    @cached_property
+    def _scalers(self) -> dict[tuple[str, object, object], list[Thing]]:
+        found: dict[tuple[str, object, object], list[Thing]] = defaultdict(list)
+        for one in self.by_kind.get("HorizontalPodAutoscaler", ()):
+            target = a_map(one.at("spec", "scaleTargetRef"))
+            found[one.namespace, str(target.get("kind")), str(target.get("name"))].append(one)
+        return found
 
     def autoscalers(self, work: Work) -> list[Thing]:
         """The HorizontalPodAutoscalers of a workload."""
-        return [
-            one
-            for one in self.by_kind.get("HorizontalPodAutoscaler", ())
-            if one.namespace == work.namespace
-            and (one.at("spec", "scaleTargetRef", "kind"), one.at("spec", "scaleTargetRef", "name"))
-            == (work.kind, work.name)
-        ]
+        return self._scalers.get((work.namespace, work.kind, work.name), [])
+
+    @cached_property
+    def _counts(self) -> Counter[str]:
+        """Objects by namespace."""
+        return Counter(
+            document.namespace or "default"
+            for document in self.sound
+            if document.kind and (document.known is None or document.known.namespaced)
+        )
+
+    def neighbours(self, view: View) -> bool:
+        """Whether the input has other objects of its namespace: then what is missing among them is missing."""
+        return self._counts[view.namespace] > 1
 
 
 _OF: dict[Any, str] = {
@@ -198,15 +258,16 @@ def place(pool: Pool, work: Work, *, without_selectors: bool = False) -> Offer |
     """
     if pool.is_static:
         return "it has a fixed number of nodes"
-    taint = untolerated(pool.taints, work.spec.tolerations)
+    taint = pool.keeps_off(work.spec.tolerations)
     if taint is not None:
         return f"taint {taint.key} is not tolerated"
     why: Conflict | str | None = None
-    for wanted in Wishes.of(work.spec, respect_preferences=False).alternatives():
-        if any(own_key(one.key) != one.key for one in wanted):
+    for asked in work.alternatives:
+        if any(own_key(one.key) != one.key for one in asked):
             return "it asks for labels of EKS Auto Mode"
+        wanted = asked
         if without_selectors:
-            wanted = wanted.without(*(one.key for one in wanted if one.key not in pool.universe.well_known))
+            wanted = asked.without(*(one.key for one in asked if one.key not in pool.universe.well_known))
         conflict = pool.requirements.conflict(wanted, pool.universe.well_known)
         if conflict is not None:
             why = conflict

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from fretsaw.api.labels import CAPACITY_TYPE
-from fretsaw.engine.wishes import Wishes
 from fretsaw.lint.found import Append, Edit, Set
 from fretsaw.lint.given import Input, Landing
 from fretsaw.lint.tree import maps
@@ -44,8 +43,7 @@ def may_be_spot(work: Work, given: Input) -> Landing | bool:
     if given.pools:
         landing = first_landing(work, given)
         return landing if landing is not None and landing.offer.launched_as == "spot" else False
-    wanted = Wishes.of(work.spec, respect_preferences=False).alternatives()
-    asked = [one for alternative in wanted if (one := alternative.get(CAPACITY_TYPE)) is not None]
+    asked = [one for alternative in work.alternatives if (one := alternative.get(CAPACITY_TYPE)) is not None]
     return bool(work.devices) and all(one.has("spot") for one in asked)
 
 

@@ -6,7 +6,7 @@ Prices are those of the shipped catalog, with the defaults of AL2023: a node cla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -103,8 +103,7 @@ class Offer(msgspec.Struct, frozen=True):
     @property
     def capacity_types(self) -> frozenset[str]:
         """How any of the types can be bought."""
-        cells = (self.universe.cells[c] for c in bits(self.cells))
-        return frozenset(cell.capacity_type for cell in cells if cell.on_sale & self.types)
+        return _capacity_types(self.universe, self.types, self.cells)
 
     @property
     def launched_as(self) -> str:
@@ -176,6 +175,12 @@ class Offer(msgspec.Struct, frozen=True):
         if len(self) == 1:
             return f"1 type: {self.cheapest}"
         return f"{len(self)} types, the cheapest {self.cheapest}"
+
+
+@lru_cache(maxsize=65536)
+def _capacity_types(universe: Universe, types: Bits, cells: Bits) -> frozenset[str]:
+    found = (universe.cells[c] for c in bits(cells))
+    return frozenset(cell.capacity_type for cell in found if cell.on_sale & types)
 
 
 def dollars(usd: float) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 import msgspec
 
+from fretsaw.api.affinity import Toleration
 from fretsaw.api.document import Document
 from fretsaw.api.labels import REGION, ZONE
 from fretsaw.api.node import Taint
@@ -13,6 +14,7 @@ from fretsaw.api.nodepool import NodePool
 from fretsaw.api.selection import NodeSelectorRequirement
 from fretsaw.engine.requirement import Requirement
 from fretsaw.engine.requirements import Requirements
+from fretsaw.engine.taints import untolerated
 from fretsaw.engine.template import Template
 from fretsaw.engine.universe import Bits, Universe
 from fretsaw.lint.market import AWS_LABEL, DEVICES, NVIDIA, Offer, region_of, universe_of
@@ -31,6 +33,11 @@ def accelerated(universe: Universe) -> Bits:
     for name in ("gpu-name", "accelerator-name"):
         found |= universe.satisfying(Requirement(AWS_LABEL + name, complement=True)) & universe.all
     return found & universe.all
+
+
+@lru_cache(maxsize=65536)
+def _untolerated(taints: tuple[Taint, ...], tolerations: tuple[Toleration, ...]) -> Taint | None:
+    return untolerated(taints, tolerations)
 
 
 def own_key(key: str) -> str:
@@ -53,6 +60,10 @@ class Pool(View):
     def taints(self) -> tuple[Taint, ...]:
         """The taints that its nodes keep."""
         return self.template.taints
+
+    def keeps_off(self, tolerations: tuple[Toleration, ...]) -> Taint | None:
+        """The first taint that none of these covers; None where all are covered."""
+        return _untolerated(self.taints, tolerations)
 
     @property
     def weight(self) -> int:

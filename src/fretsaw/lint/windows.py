@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
-from fretsaw.api.nodepool import Budget, Reason
+from fretsaw.api.nodepool import Budget, NodeClaimTemplate, NodeClaimTemplateSpec, NodePool, NodePoolSpec, Reason
+from fretsaw.api.selection import NodeClassRef
 from fretsaw.api.times import HOUR, Millis
 from fretsaw.engine.disruption.budgets import allowed
-from fretsaw.lint.pool import Pool
 
 REASONS: tuple[Reason, ...] = ("Empty", "Underutilized", "Drifted")
 NODES = 100
@@ -19,6 +20,16 @@ _BEGIN: Millis = 1_767_571_200_000
 _HOURS = 5 * 7 * 24
 
 
+_ANY = NodePool(
+    spec=NodePoolSpec(
+        template=NodeClaimTemplate(
+            spec=NodeClaimTemplateSpec(node_class_ref=NodeClassRef(group="", kind="", name=""), requirements=())
+        )
+    )
+)
+"""A pool of which only the budgets matter."""
+
+
 def hours(budgets: Sequence[Budget]) -> list[Millis]:
     """The times to look at: one is enough for budgets without a schedule."""
     if all(budget.schedule is None for budget in budgets):
@@ -26,20 +37,19 @@ def hours(budgets: Sequence[Budget]) -> list[Millis]:
     return [_BEGIN + number * HOUR for number in range(_HOURS)]
 
 
-def allowed_in(pool: Pool, budgets: Sequence[Budget], reason: Reason) -> list[int]:
-    """How many of `NODES` nodes may go for a reason at each of the hours."""
-    times = hours(pool.spec.disruption.budgets)
-    disruption = msgspec.structs.replace(pool.spec.disruption, budgets=tuple(budgets))
-    changed = msgspec.structs.replace(pool.obj, spec=msgspec.structs.replace(pool.spec, disruption=disruption))
-    return [allowed(changed, NODES, reason, now) for now in times]
+@lru_cache(maxsize=1024)
+def allowed_in(budgets: tuple[Budget, ...], reason: Reason, leave_out: int = -1) -> tuple[int, ...]:
+    """How many of `NODES` nodes may go for a reason at each of the hours. leave_out: the number of a budget."""
+    kept = tuple(budget for number, budget in enumerate(budgets) if number != leave_out)
+    disruption = msgspec.structs.replace(_ANY.spec.disruption, budgets=kept)
+    pool = msgspec.structs.replace(_ANY, spec=msgspec.structs.replace(_ANY.spec, disruption=disruption))
+    return tuple(allowed(pool, NODES, reason, now) for now in hours(budgets))
 
 
-def without_effect(pool: Pool, number: int) -> bool:
+def without_effect(budgets: tuple[Budget, ...], number: int) -> bool:
     """Whether a budget never changes what may go for any of its reasons."""
-    budgets = pool.spec.disruption.budgets
-    others = [budget for n, budget in enumerate(budgets) if n != number]
     reasons = budgets[number].reasons
     return all(
-        allowed_in(pool, budgets, reason) == allowed_in(pool, others, reason)
+        allowed_in(budgets, reason) == allowed_in(budgets, reason, number)
         for reason in (REASONS if reasons is None else reasons)
     )

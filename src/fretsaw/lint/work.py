@@ -17,6 +17,7 @@ from fretsaw.api.meta import ObjectMeta
 from fretsaw.api.pod import Container, Pod, PodSpec, PodTemplateSpec
 from fretsaw.api.workload import CronJob, PodTemplate
 from fretsaw.engine.requests import pod_requests
+from fretsaw.engine.requirements import Requirements
 from fretsaw.engine.wishes import Wishes
 from fretsaw.lint.market import DEVICES
 from fretsaw.lint.tree import a_map, at, texts
@@ -93,6 +94,11 @@ class Work(View):
     def requests(self) -> dict[str, int]:
         """What a pod asks for, in base units."""
         return pod_requests(self.spec)
+
+    @cached_property
+    def alternatives(self) -> tuple[Requirements, ...]:
+        """What its pods ask of a node's labels, one of several where there are several terms."""
+        return Wishes.of(self.spec, respect_preferences=False).alternatives()
 
     @cached_property
     def devices(self) -> dict[str, int]:

@@ -45,7 +45,7 @@ def budget_never_opens(pool: Pool, given: Input) -> Iterator[Found]:
         return
     if any(one.nodes in ("0", "0%") and one.schedule is None and one.reasons is None for one in budgets):
         return  # DRAIN101 says it
-    closed = [reason for reason in REASONS if max(allowed_in(pool, budgets, reason)) == 0]
+    closed = [reason for reason in REASONS if max(allowed_in(budgets, reason)) == 0]
     first = next((n for n, one in enumerate(budgets) if one.nodes in ("0", "0%") and one.schedule is not None), None)
     if closed and first is not None:
         yield Found(

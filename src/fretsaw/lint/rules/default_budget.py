@@ -47,5 +47,5 @@ def default_budget(disrupting: Disrupting, given: Input) -> Iterator[Found]:
         f"{disrupting.prefix}.budgets",
         "running GPU nodes are consolidated under the default budget of 10 %, rounded up",
         fix="write budgets, such as [{nodes: '1'}], and a window for Underutilized and Drifted",
-        proof=f"of 3 nodes {few} may be drained at once, of {NODES} {max(allowed_in(pool, budgets, 'Underutilized'))}",
+        proof=f"of 3 nodes {few} may be drained at once, of {NODES} {max(allowed_in(budgets, 'Underutilized'))}",
     )

@@ -34,7 +34,6 @@ from collections.abc import Iterator
 
 from fretsaw.lint.found import Found
 from fretsaw.lint.given import Input
-from fretsaw.lint.kinds import first_landing
 from fretsaw.lint.market import listed
 from fretsaw.lint.pool import SPEC, Pool
 from fretsaw.lint.rule import rule
@@ -45,11 +44,7 @@ def drain_without_end(pool: Pool, given: Input) -> Iterator[Found]:
     """Pools that expire under protected pods without an end of draining."""
     if pool.template.expire_after == "Never" or pool.template.termination_grace_period is not None:
         return
-    held = [
-        work.title
-        for work in given.works
-        if work.is_protected and (landing := first_landing(work, given)) is not None and landing.pool is pool
-    ]
+    held = [work.title for work in given.first_in(pool) if work.is_protected]
     if held:
         yield Found(
             f"{SPEC}.terminationGracePeriod",

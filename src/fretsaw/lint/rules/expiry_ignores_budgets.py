@@ -33,7 +33,6 @@ from collections.abc import Iterator
 
 from fretsaw.lint.found import Found
 from fretsaw.lint.given import Input
-from fretsaw.lint.kinds import first_landing
 from fretsaw.lint.market import listed
 from fretsaw.lint.pool import SPEC, Pool
 from fretsaw.lint.rule import rule
@@ -46,11 +45,7 @@ def expiry_ignores_budgets(pool: Pool, given: Input) -> Iterator[Found]:
     if pool.template.expire_after == "Never" or not pool.is_accelerated:
         return
     zero = any(one.nodes in ("0", "0%") for one in pool.spec.disruption.budgets)
-    protected = [
-        work.title
-        for work in given.works
-        if work.is_protected and work.trains and (landing := first_landing(work, given)) and landing.pool is pool
-    ]
+    protected = [work.title for work in given.first_in(pool) if work.is_protected and work.trains]
     if not zero and not protected:
         return
     why = "budgets of 0" if zero else f"do-not-disrupt of {listed(protected)}"

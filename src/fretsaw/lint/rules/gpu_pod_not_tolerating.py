@@ -40,7 +40,7 @@ def gpu_pod_not_tolerating(work: Work, given: Input) -> Iterator[Found]:
         return
     pools = [pool for pool in given.pools if resource in pool.resources]
     usual = Taint(resource, "NoSchedule", "true")
-    keys = {t.key for pool in pools if (t := untolerated(pool.taints, work.spec.tolerations)) is not None}
+    keys = {t.key for pool in pools if (t := pool.keeps_off(work.spec.tolerations)) is not None}
     if pools and (resource not in keys or given.landing(work)):
         return
     if not pools and untolerated([usual], work.spec.tolerations) is None:

@@ -48,9 +48,7 @@ def gpus_left_idle(work: Work, given: Input) -> Iterator[Found]:
     wanted = work.devices[resource] * work.copies
     fewest = min((landing.offer.amount(name, resource) for name in landing.offer.names), default=0)
     others = sum(
-        other.devices.get(resource, 0) * other.copies
-        for other in given.works
-        if other is not work and (found := first_landing(other, given)) is not None and found.pool is landing.pool
+        other.devices.get(resource, 0) * other.copies for other in given.first_in(landing.pool) if other is not work
     )
     if fewest <= wanted + others:
         return

@@ -35,7 +35,6 @@ from collections.abc import Iterator
 from fretsaw.api.times import span
 from fretsaw.lint.found import Found
 from fretsaw.lint.given import Input
-from fretsaw.lint.kinds import first_landing
 from fretsaw.lint.market import listed
 from fretsaw.lint.pool import SPEC, Pool
 from fretsaw.lint.rule import rule
@@ -48,14 +47,7 @@ def grace_cut_short(pool: Pool, given: Input) -> Iterator[Found]:
     limit = span(period) if period is not None else None
     if limit is None:
         return
-    slow = [
-        f"{work.title} ({work.grace_s} s)"
-        for work in given.works
-        if work.grace_s * 1000 > limit
-        and not work.is_daemon
-        and (landing := first_landing(work, given)) is not None
-        and landing.pool is pool
-    ]
+    slow = [f"{work.title} ({work.grace_s} s)" for work in given.first_in(pool) if work.grace_s * 1000 > limit]
     if slow:
         yield Found(
             f"{SPEC}.terminationGracePeriod",

@@ -29,14 +29,14 @@ from collections.abc import Iterator
 from fretsaw.lint.found import Found
 from fretsaw.lint.given import Input
 from fretsaw.lint.rule import rule
-from fretsaw.lint.tree import a_map, at, maps, texts
+from fretsaw.lint.tree import at, maps
 from fretsaw.lint.views import Thing
 
 
 @rule("OBS105", "warning", on="HorizontalPodAutoscaler")
 def hpa_metric_not_served(thing: Thing, given: Input) -> Iterator[Found]:
     """Autoscalers with metrics that no adapter of the input has."""
-    rules = list(_adapter_rules(given))
+    rules = given.adapter_rules
     for number, metric in maps(thing.at("spec", "metrics")):
         kind = str(metric.get("type", "")).lower()
         name = at(metric, kind, "metric", "name")
@@ -51,14 +51,3 @@ def hpa_metric_not_served(thing: Thing, given: Input) -> Iterator[Found]:
             fix="add a rule to prometheus-adapter, and give its values file; or use KEDA",
             severity=None if rules or given.neighbours(thing) else "info",
         )
-
-
-def _adapter_rules(given: Input) -> Iterator[str]:
-    """Every rule of prometheus-adapter in the input as a text: from its values, or from its ConfigMap."""
-    for thing in given.things:
-        rules = thing.at("rules")
-        for group in (rules, thing.at("prometheus-adapter", "rules")):
-            for name in ("custom", "external", "resource"):
-                yield from (str(rule) for _, rule in maps(a_map(group).get(name)))
-        if thing.kind == "ConfigMap":
-            yield from (text for text in texts(thing.at("data")).values() if "seriesQuery" in text)

@@ -52,7 +52,7 @@ def label_missing_for_selectors(pool: Pool, given: Input) -> Iterator[Found]:
         return
     missing: dict[str, list[str]] = {}
     for work in given.works:
-        if not work.devices or work.is_daemon or not isinstance(place(pool, work), str):
+        if not work.devices or work.is_daemon or not work.spec.node_selector or pool.name not in given.refusals(work):
             continue
         keys = [key for key in work.spec.node_selector if key not in pool.universe.well_known]
         lacking = [key for key in keys if key not in pool.requirements]

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fretsaw.engine.taints import untolerated
 from fretsaw.lint.found import Found
 from fretsaw.lint.given import Input
 from fretsaw.lint.market import DEVICES, counted
@@ -48,7 +47,7 @@ def no_pool_takes_it(work: Work, given: Input) -> Iterator[Found]:
         return
     if any(pool.is_static for pool in pools):
         return
-    if all((t := untolerated(pool.taints, work.spec.tolerations)) and t.key == resource for pool in pools):
+    if all((t := pool.keeps_off(work.spec.tolerations)) and t.key == resource for pool in pools):
         return  # GPU102 says it
     refusals = given.refusals(work)
     reasons = [f"{pool.name}: {refusals[pool.name]}" for pool in pools if pool.name in refusals]

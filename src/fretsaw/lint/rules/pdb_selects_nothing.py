@@ -39,7 +39,7 @@ from fretsaw.lint.views import Thing
 @rule("DRAIN113", "warning", on="PodDisruptionBudget")
 def pdb_selects_nothing(thing: Thing, given: Input) -> Iterator[Found]:
     """Budgets beside workloads of their namespace, of which they select none."""
-    near = [work for work in given.works if work.namespace == thing.namespace]
+    near = given.works_in(thing.namespace)
     if not near or given.selected_by(thing) or not thing.at("spec", "selector", "matchLabels"):
         return
     labels = sorted({f"{key}={value}" for work in near for key, value in work.pod_labels.items()})
@@ -47,5 +47,4 @@ def pdb_selects_nothing(thing: Thing, given: Input) -> Iterator[Found]:
         "spec.selector",
         f"selects no pod of the namespace {thing.namespace}",
         fix=f"select labels of its pods: {listed(labels)}" if labels else "give the pods these labels",
-        severity=None if len(near) > 0 else "info",
     )

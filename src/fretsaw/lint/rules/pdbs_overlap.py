@@ -45,7 +45,7 @@ from fretsaw.lint.work import Work
 @rule("DRAIN114", "error", on=Work)
 def pdbs_overlap(work: Work, given: Input) -> Iterator[Found]:
     """Workloads whose pods several budgets select."""
-    budgets = [one.name for one in given.by_kind.get("PodDisruptionBudget", ()) if work in given.selected_by(one)]
+    budgets = [one.name for one in given.budgets_of(work)]
     if len(set(budgets)) > 1 and not work.is_daemon:
         yield Found(
             work.path("metadata.labels"),

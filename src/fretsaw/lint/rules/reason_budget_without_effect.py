@@ -47,11 +47,11 @@ def reason_budget_without_effect(pool: Pool, given: Input) -> Iterator[Found]:
     if len(budgets) < 2:
         return
     for number, budget in enumerate(budgets):
-        if budget.nodes in ("0", "0%") or not without_effect(pool, number):
+        if budget.nodes in ("0", "0%") or not without_effect(budgets, number):
             continue
         times = hours(budgets)
         reasons = budget.reasons or REASONS
-        blocked = [sum(most == 0 for most in allowed_in(pool, budgets, reason)) for reason in reasons]
+        blocked = [sum(most == 0 for most in allowed_in(budgets, reason)) for reason in reasons]
         span_text = f" in {max(blocked)} of {len(times)} hours" if len(times) > 1 else ""
         yield Found(
             f"spec.disruption.budgets[{number}]",

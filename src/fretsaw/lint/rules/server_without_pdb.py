@@ -42,7 +42,7 @@ def server_without_pdb(work: Work, given: Input) -> Iterator[Found]:
     if not work.serves or not many or work.kind not in ("Deployment", "StatefulSet"):
         return
     budgets = given.by_kind.get("PodDisruptionBudget", [])
-    if any(work in given.selected_by(one) for one in budgets):
+    if given.budgets_of(work):
         return
     labels = [f"{key}={value}" for key, value in work.pod_labels.items()]
     yield Found(

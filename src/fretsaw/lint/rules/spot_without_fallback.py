@@ -42,10 +42,9 @@ def spot_without_fallback(pool: Pool, given: Input) -> Iterator[Found]:
     """Spot-only pools whose pods have no other place."""
     if not pool.offer or not pool.is_spot_only or pool.is_static or "batch" in pool.words:
         return
-    landings = [(work, given.landing(work)) for work in given.works if not work.is_daemon]
-    here = [(work, found) for work, found in landings if any(one.pool is pool for one in found)]
+    here = given.landing_in(pool)
     if here:
-        stuck = [work for work, found in here if not work.runs_to_an_end and not _has_fallback(found)]
+        stuck = [work for work in here if not work.runs_to_an_end and not _has_fallback(given.landing(work))]
         if not stuck:
             return
         who = f"for {listed([work.title for work in stuck])}"

@@ -43,7 +43,6 @@ from collections.abc import Iterator
 
 from fretsaw.lint.found import Found
 from fretsaw.lint.given import Input
-from fretsaw.lint.kinds import first_landing
 from fretsaw.lint.market import listed
 from fretsaw.lint.pool import Pool
 from fretsaw.lint.rule import rule
@@ -52,11 +51,7 @@ from fretsaw.lint.rule import rule
 @rule("POOL107", "info", on=Pool)
 def training_and_serving_share(pool: Pool, given: Input) -> Iterator[Found]:
     """Pools that are the first choice of both."""
-    here = [
-        work
-        for work in given.works
-        if (work.trains or work.serves) and (landing := first_landing(work, given)) and landing.pool is pool
-    ]
+    here = given.first_in(pool)
     runs, servers = [w.title for w in here if w.trains], [w.title for w in here if w.serves]
     if runs and servers:
         yield Found(
