@@ -1,4 +1,4 @@
-"""`fretsaw catalog`: list, show, export and rebuild the instance types and their prices."""
+"""`fretsaw catalog`: list, show, export, rebuild and refresh the instance types and their prices."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ Examples:
   fretsaw catalog --min-gpu-memory 80 --sort price-per-tflop
   fretsaw catalog show g5.xlarge                everything about one type
   fretsaw catalog export --out catalog.json     the catalog file, to edit and use with --catalog
+  fretsaw catalog refresh --region eu-west-1    types and prices as your AWS account sees them now
 """
 
 
@@ -220,3 +221,58 @@ def build(out: Path | None) -> None:
     for name, size in sorted(sizes.items()):
         click.echo(f"{name:<{width}}  {size:>9,} bytes")
     click.echo(f"{'total':<{width}}  {sum(sizes.values()):>9,} bytes")
+
+
+REFRESH_EPILOG = """
+\b
+Examples:
+  fretsaw catalog refresh --region eu-west-1
+  fretsaw catalog refresh --region eu-south-2 --out ~/catalog
+  FRETSAW_CATALOG_DIR=~/catalog fretsaw plan --region eu-south-2 -f pools/
+
+\b
+It needs ec2:Describe* and pricing:GetProducts (`fretsaw aws iam-policy` has them).
+Exit codes: 0 written · 2 a flag is wrong, or the folder cannot be written ·
+3 AWS does not answer or refuses; nothing is written then
+"""
+
+
+@catalog.command(epilog=REFRESH_EPILOG)
+@click.option("--region", default="", metavar="REGION", help="By default AWS_REGION, or that of the profile.")
+@click.option("--profile", default="", metavar="NAME", help="Of ~/.aws/config.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Instead of the data that is read."
+)
+def refresh(region: str, profile: str, out: Path | None) -> None:
+    """Read types, zones, on-demand and spot prices of a region from an AWS account, in the place of the shipped ones.
+
+    Also for regions that are not shipped. What an account does not tell (speeds of devices, how often spot instances
+    are taken back) stays as shipped.
+    """
+    import asyncio
+    from datetime import UTC, datetime
+
+    from fretsaw.cli.errors import say
+    from fretsaw.errors import ProviderError
+    from fretsaw.providers.aws.calls import Aws, AwsError
+    from fretsaw.providers.aws.live import writing
+    from fretsaw.providers.aws.snapshot import DATA
+
+    now = datetime.now(UTC)
+
+    async def act() -> writing.Market:
+        async with await Aws.connect(region, profile=profile) as aws:
+            return await writing.read(aws, now)
+
+    try:
+        market = asyncio.run(act())
+    except (AwsError, TimeoutError) as error:
+        raise ProviderError(f"the account cannot be read, and nothing was written: {error}") from error
+    files = writing.render(market, now.date())
+    writing.write(files, out or DATA)
+    spot = sum(map(len, market.spot.values()))
+    say(
+        "note",
+        f"{market.region}: {len(market.types):,} types in {len(market.zones)} zones, {len(market.on_demand):,} "
+        f"on-demand and {spot:,} spot prices, in {out or DATA}",
+    )

@@ -157,13 +157,14 @@ def sources(region: str, name: str) -> dict[str, str]:
     """What kind of figure → title and date of its source, for a type of the shipped catalog."""
     known = snapshot.load_sources()
     row, sale = snapshot.load_types()[name], _region_row(region, name)
+    read = snapshot.load_region(region).source
 
     def title(key: str) -> str:
         return f"{known.sources[key].title} ({known.sources[key].date})"
 
     found = {
         "machine, devices, network cards": title(row.source),
-        "zones": title(known.columns["zones"]) if sale.zones else "none",
+        "zones": title(read or known.columns["zones"]) if sale.zones else "none",
         "branch interfaces (pod-eni)": title(known.columns["branch_interfaces"]),
         "network bandwidth": title(known.columns["network_mbps"]),
     }
@@ -171,7 +172,7 @@ def sources(region: str, name: str) -> dict[str, str]:
         found["on-demand price"] = title(prices.BASIS_SOURCE[sale.basis])
     if row.has("s") and snapshot.load_region(region).saving(sale) is not None:
         found["spot saving and interruptions"] = title("spot-advisor")
-        found["spot price"] = title("spot-model")
+        found["spot price"] = title(read if sale.spot else "spot-model")
     if row.gpus or row.accelerators or row.neuron:
         found["speed, formats, links"] = title(facts.load().source)
     return found

@@ -7,16 +7,15 @@ bytes. Inputs of ours lie in `data/inputs/`: `corrections.yaml`, `facts.yaml`, `
 
 from __future__ import annotations
 
-import json
 import statistics
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from fretsaw.providers.aws import inputs, prices
 from fretsaw.providers.aws.ec2_bundle import offerings, type_rows
-from fretsaw.providers.aws.snapshot import BASE_REGION, DATA, PriceBasis, RegionRow, Saving, SpotBasis, TypeRow
+from fretsaw.providers.aws.snapshot import BASE_REGION, PACKAGED, PriceBasis, RegionRow, Saving, SpotBasis, TypeRow
+from fretsaw.providers.aws.snapshot_text import document, table
 
 REGIONS = (
     "ap-northeast-1",
@@ -30,7 +29,7 @@ REGIONS = (
 )
 
 
-def build(out: Path = DATA) -> dict[str, int]:
+def build(out: Path = PACKAGED) -> dict[str, int]:
     """Write every file of the snapshot below `out`; returns the bytes of each file by its relative name.
 
     Raises UserError when the extra is not installed or an input is wrong.
@@ -48,9 +47,9 @@ def render() -> dict[str, bytes]:
     sources = inputs.sources()
     rows = sorted(type_rows(), key=lambda row: row.name)
     files = {
-        "types.json": _table({"as_of": sources.sources["ec2-types"].date}, TypeRow, rows),
-        "facts.json": _document(inputs.facts()),
-        "sources.json": _document(sources),
+        "types.json": table({"as_of": sources.sources["ec2-types"].date}, TypeRow, rows),
+        "facts.json": document(inputs.facts()),
+        "sources.json": document(sources),
     }
     for region, content in _regions({row.name: row for row in rows}).items():
         files[f"regions/{region}.json"] = content
@@ -80,7 +79,7 @@ def _regions(types: dict[str, TypeRow]) -> dict[str, bytes]:
             "zones": offered.zones,
             "family_savings": savings,
         }
-        found[region] = _table(head, RegionRow, rows)
+        found[region] = table(head, RegionRow, rows)
     return found
 
 
@@ -120,28 +119,3 @@ def _category_medians(advisor: dict[str, Saving]) -> dict[str, Saving]:
         )
         for name, group in groups.items()
     }
-
-
-def _table(head: dict[str, Any], shape: type[msgspec.Struct], rows: list[Any]) -> bytes:
-    """One JSON object with a row a line."""
-    head = {**head, "columns": shape.__struct_fields__}
-    lines = [_compact(_without_defaults(row)) for row in rows]
-    body = ",\n".join(f"  {line}" for line in lines)
-    return f'{_compact(head)[:-1]},"rows":[\n{body}\n]}}\n'.encode()
-
-
-def _without_defaults(row: msgspec.Struct) -> list[Any]:
-    """The row's values up to the last one that is not its field's default."""
-    values: list[Any] = msgspec.to_builtins(row)
-    defaults = row.__struct_defaults__
-    while defaults and values[-1] == msgspec.to_builtins(defaults[-1]):
-        values, defaults = values[:-1], defaults[:-1]
-    return values
-
-
-def _document(value: object) -> bytes:
-    return (json.dumps(msgspec.to_builtins(value), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

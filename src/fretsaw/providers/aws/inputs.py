@@ -16,11 +16,11 @@ import yaml
 
 from fretsaw.errors import UserError
 from fretsaw.providers.aws.facts import Facts
-from fretsaw.providers.aws.snapshot import DATA, Saving, Sources
+from fretsaw.providers.aws.snapshot import PACKAGED, Saving, Sources
 
 _T = TypeVar("_T")
 
-INPUTS = DATA / "inputs"
+INPUTS = PACKAGED / "inputs"
 PACKAGES = {"moto": ("moto", "5.2.5"), "libcloud": ("apache-libcloud", "3.9.1")}
 """Module → package and the version that sources.yaml names."""
 

@@ -22,6 +22,7 @@ BASES: Mapping[PriceBasis, str] = {
     PriceBasis.FAMILY: "estimated: us-east-1 price times the factor that other sizes of the family show in this region",
     PriceBasis.CATEGORY: "estimated: us-east-1 price times the median factor of the region's families of this category",
     PriceBasis.UNCONFIRMED: "listed in the older price list, with nothing to check it against",
+    PriceBasis.ACCOUNT: "read from the AWS price list",
     PriceBasis.NONE: "no public on-demand price",
 }
 """What each basis of an on-demand price means."""
@@ -33,6 +34,7 @@ BASIS_SOURCE: Mapping[PriceBasis, str] = {
     PriceBasis.FAMILY: "estimate",
     PriceBasis.CATEGORY: "estimate",
     PriceBasis.UNCONFIRMED: "libcloud-prices",
+    PriceBasis.ACCOUNT: "aws-account",
 }
 """The source that a basis stands on."""
 

@@ -1,12 +1,14 @@
 """The shipped snapshot of EC2: instance types, and per region the zones, offerings and prices.
 
-Read by `instance_types`; written by `build`. Files under `data/`: `types.json`, `regions/<region>.json`, `facts.json`
-and `sources.json`, all uncompressed JSON with one row a line, so that a rebuild shows as a readable difference.
+Read by `supply`; written by `build`, and by `live.writing` from an account. Files under `data/`: `types.json`,
+`regions/<region>.json`, `facts.json` and `sources.json`, all uncompressed JSON with one row a line, so that a rebuild
+shows as a readable difference.
 Everything here is decoded once per process and never changed.
 """
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
@@ -21,6 +23,7 @@ from fretsaw.providers.aws.catalog_file import read_catalog_file
 __all__ = [
     "BASE_REGION",
     "DATA",
+    "PACKAGED",
     "Device",
     "PriceBasis",
     "RegionData",
@@ -40,7 +43,12 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-DATA = Path(__file__).parent / "data"
+PACKAGED = Path(__file__).parent / "data"
+"""The snapshot that is shipped."""
+ELSEWHERE = "FRETSAW_CATALOG_DIR"
+"""The variable that names a folder of `fretsaw catalog refresh --out`, to be read in the place of the shipped one."""
+DATA = Path(os.environ.get(ELSEWHERE) or PACKAGED)
+"""The snapshot that is read."""
 BASE_REGION = "us-east-1"
 """The region whose prices are published best: those of others are estimated from them."""
 
@@ -54,6 +62,7 @@ class PriceBasis(StrEnum):
     FAMILY = "f"
     CATEGORY = "c"
     UNCONFIRMED = "u"
+    ACCOUNT = "a"
     NONE = ""
 
 
@@ -168,6 +177,8 @@ class RegionData(msgspec.Struct, frozen=True):
     """Savings of types without one of their own, by family."""
     columns: tuple[str, ...]
     rows: tuple[RegionRow, ...]
+    source: str = ""
+    """Of zones, offerings and spot prices that were read from an account; empty for the shipped ones."""
 
     def saving(self, row: RegionRow) -> Saving | None:
         """What spot saves; None where no spot pool is known."""
@@ -222,4 +233,7 @@ def _read(name: str, shape: type[_T]) -> _T:
     try:
         return msgspec.json.decode((DATA / name).read_bytes(), type=shape)
     except (OSError, msgspec.MsgspecError) as error:
+        if os.environ.get(ELSEWHERE):
+            right = "a folder that `fretsaw catalog refresh --out` has written"
+            raise UserError(ELSEWHERE, "no such catalog", f"{DATA / name}: {error}", right) from error
         raise BrokenInvariant(f"the shipped catalog file {name} is damaged: {error}") from error

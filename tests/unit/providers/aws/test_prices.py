@@ -68,9 +68,9 @@ def test_parity_takes_the_base_price_and_says_whether_the_old_list_agrees() -> N
     assert found["p5.48xlarge"] == OnDemand(55.0, PriceBasis.PARITY)
 
 
-def test_only_published_and_listed_prices_carry_no_mark() -> None:
+def test_only_prices_that_somebody_published_carry_no_mark() -> None:
     unmarked = {basis for basis in PriceBasis if not prices.price_source(basis)}
-    assert unmarked == {PriceBasis.PUBLISHED, PriceBasis.LISTED, PriceBasis.NONE}
+    assert unmarked == {PriceBasis.PUBLISHED, PriceBasis.LISTED, PriceBasis.ACCOUNT, PriceBasis.NONE}
     assert set(prices.BASES) == set(PriceBasis)
     assert set(prices.BASIS_SOURCE) == set(PriceBasis) - {PriceBasis.NONE}
 
