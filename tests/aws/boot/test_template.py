@@ -267,3 +267,18 @@ def test_the_data_has_the_shape_of_awss_model(spec: dict[str, Any]) -> None:
     parameters = {"LaunchTemplateName": "x", "LaunchTemplateData": data(kind, V6, **spec)}
     report = ParamValidator().validate(parameters, model.input_shape)
     assert not report.has_errors(), report.generate_report()
+
+
+@pytest.mark.parametrize(
+    ("cidr", "told", "expected"),
+    [
+        ("10.100.0.0/16", "", "10.100.0.10"),
+        ("172.20.0.0/16", "", "172.20.0.10"),
+        ("fd30:1c53:5f8a::/108", "", "fd30:1c53:5f8a::a"),
+        ("10.100.0.0/16", "10.100.0.53", "10.100.0.53"),
+        ("", "", ""),
+        ("nonsense", "", ""),
+    ],
+)
+def test_the_dns_of_a_cluster_is_the_tenth_address_of_its_services(cidr: str, told: str, expected: str) -> None:
+    assert Cluster("dev", cidr=cidr, dns_ip=told).with_dns().dns_ip == expected

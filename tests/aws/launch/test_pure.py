@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fretsaw.providers.aws.launch import fleet, marks
+from fretsaw.providers.aws.launch.reservations import Reservations
 from fretsaw.providers.aws.launch.unavailable import Unavailable
 
 _UIDS = st.lists(st.uuids().map(str), min_size=1, max_size=120, unique=True)
@@ -145,3 +146,28 @@ def test_offerings_are_forgotten_after_a_while_and_kept_longer_when_marked_again
     after = memory.version
     assert memory.all() == frozenset()
     assert after != before
+
+
+# Reservations
+
+
+def test_what_is_done_counts_until_another_figure_is_read_or_a_while_has_passed() -> None:
+    now, heard = 1_000_000, {"cr-1": 2}
+    counters = Reservations(lambda: now, lambda: heard)
+    assert (counters.left("cr-1"), counters.left("cr-unknown")) == (2, 1)
+    counters.launched("cr-1")
+    assert counters.left("cr-1") == 1
+    counters.none_left("cr-1")
+    assert counters.left("cr-1") == 0
+    now, heard["cr-1"] = now + 60_000, 1
+    assert counters.left("cr-1") == 1  # as it is read now
+    now += 1
+    counters.launched("cr-1")
+    counters.launched("cr-1")
+    assert counters.left("cr-1") == 0
+    counters.ended("cr-1")
+    counters.ended("cr-1")
+    assert counters.left("cr-1") == 1
+    counters.none_left("cr-1")
+    now += 90_001
+    assert counters.left("cr-1") == 1

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from aws.launch.worlds import G5, G6, ZONES, named
 from aws.provider.worlds import Announcing, applied, asked, provider
 from fretsaw.api.nodeclaim import NodeClaim
-from fretsaw.api.nodeclass import EC2NodeClass
+from fretsaw.api.nodeclass import EC2NodeClass, PlacementGroupSelector
 from fretsaw.engine.events import InstanceCreated, Interrupted
 from fretsaw.errors import InstanceNotFound, LaunchFailed, NotReady, OutOfCapacity, ProviderError, Throttled
 from fretsaw.ports import CloudProvider
@@ -252,6 +252,21 @@ def test_refusals_are_typed(moto: Moto, code: str, error: type[ProviderError]) -
             await made.launch(named("c-0"), found)
 
     asked(moto, work, alone=True)
+
+
+def test_an_instance_of_a_placement_group_says_so_and_does_not_drift(moto: Moto) -> None:
+    id_ = moto.place("training")
+
+    async def work(made: AwsProvider) -> None:
+        selector = PlacementGroupSelector(name="training")
+        found = await ready(made, applied(moto, spec_placement_group_selector=selector))
+        claim = named("c-0")
+        created = await made.launch(claim, found)
+        assert created.labels["karpenter.k8s.aws/placement-group-id"] == id_
+        assert created == await provider(made._aws).launch(claim, found)
+        assert await made.drift(of(claim, created), found) == ""
+
+    asked(moto, work)
 
 
 # terminate, instances

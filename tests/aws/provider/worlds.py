@@ -37,6 +37,9 @@ class Sold:
         """See Catalogs."""
         return self.sold
 
+    async def close(self) -> None:
+        """See Catalogs."""
+
 
 class Announcing:
     """Heard: what the test puts in."""

@@ -1,6 +1,6 @@
 """The CloudProvider of AWS: composed of the parts in this folder, each of which knows its own matter.
 
-    provider = AwsProvider(aws, Cluster("prod"), Options())
+    provider = AwsProvider(aws, Cluster("prod"), Live(aws, clock), Interruptions(aws, "prod", "queue", clock))
 
 It keeps nothing that another process would miss: whose an instance is stands in its tags.
 """
@@ -37,6 +37,9 @@ class Catalogs(Protocol):
     async def catalog(self, node_class: EC2NodeClass) -> Catalog:
         """See CloudProvider; the class is ready. The same object as long as nothing has changed."""
 
+    async def close(self) -> None:
+        """Stop asking."""
+
 
 class Heard(Protocol):
     """What AWS announces."""
@@ -69,8 +72,9 @@ class AwsProvider:
         self.launcher = Launcher(
             aws,
             cluster.name,
-            lambda: self.classes.eks.last.cluster,
+            lambda: self.classes.eks.last.cluster.with_dns(),
             self._image,
+            heard=lambda: self.classes.looking.instances_left,
             reserved_capacity=options.reserved_capacity,
             windows=windows,
             patience=patience,
@@ -143,6 +147,7 @@ class AwsProvider:
     async def close(self) -> None:
         """See CloudProvider."""
         await self.launcher.close()
+        await self._catalogs.close()
         await self._aws.close()
 
     # Inside

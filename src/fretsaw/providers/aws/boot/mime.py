@@ -47,7 +47,7 @@ def _part(one: Message, headers: bool) -> Part:
     others = [f"{key}: {value}" for key, value in one.items() if key.lower() != "content-type"] if headers else []
     # Without its headers nobody could tell how a body is encoded.
     encoded = not headers and one.get("Content-Transfer-Encoding", "7bit").lower() in ("base64", "quoted-printable")
-    body = one.get_payload(decode=encoded)
+    body = one.get_payload(decode=True) if encoded else one.get_payload()
     text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
     return Part(one.get("Content-Type", "text/plain"), text, tuple(others))
 

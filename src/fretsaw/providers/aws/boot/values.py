@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Any
 
 import msgspec
@@ -20,12 +21,25 @@ class Cluster(msgspec.Struct, frozen=True):
     cidr: str = ""
     """Range of addresses of services; AL2023 needs it."""
     dns_ip: str = ""
-    """Address of the service kube-dns, where it was found."""
+    """Address of the cluster's DNS."""
 
     @property
     def ipv6(self) -> bool:
         """Whether pods and services have IPv6 addresses."""
         return ":" in self.dns_ip
+
+    def with_dns(self) -> Cluster:
+        """With the address that EKS gives its DNS where none is told: the tenth of the range of services.
+
+        Source: amazon-eks-ami, bootstrap.sh and nodeadm (which compute it so where they are not told).
+        """
+        if self.dns_ip or not self.cidr:
+            return self
+        try:
+            first = ip_network(self.cidr, strict=False).network_address
+        except ValueError:
+            return self
+        return msgspec.structs.replace(self, dns_ip=str(first + 10))
 
 
 class Boot(msgspec.Struct, frozen=True, kw_only=True):

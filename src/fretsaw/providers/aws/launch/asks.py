@@ -140,7 +140,7 @@ class Asks:
             why = "no capacity offerings are currently available given the constraints: no subnet in their zones"
             raise LaunchFailed("LaunchFailed", why)
         handle = _Handle(choice, tuple(names.values()), _offerings(ask, kinds, choice))
-        return Prepared(self._buy(ask), kept, _reservations(ask, kinds), handle)
+        return Prepared(self._buy(ask), kept, _reservations(ask, kinds), ask.placement_group, ask.partition, handle)
 
     def tried(self, prepared: Prepared) -> frozenset[OfferingKey]:
         """See Preparer."""

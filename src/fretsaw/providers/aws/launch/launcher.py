@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
 from fretsaw.api.catalog import Catalog
-from fretsaw.api.labels import AWS_DOMAIN, CAPACITY_TYPE, INSTANCE_TENANCY, INSTANCE_TYPE, NODEPOOL, ZONE
+from fretsaw.api.labels import AWS_DOMAIN, INSTANCE_TENANCY, NODEPOOL
 from fretsaw.api.nodeclaim import NodeClaim
 from fretsaw.api.nodeclass import EC2NodeClass
 from fretsaw.api.times import Millis, millis
@@ -25,13 +25,14 @@ from fretsaw.providers.aws.boot.template import SANDBOX, Claimed
 from fretsaw.providers.aws.boot.values import Cluster
 from fretsaw.providers.aws.calls.asking import Asking, AwsError
 from fretsaw.providers.aws.launch import marks, refusals
+from fretsaw.providers.aws.launch.answers import created
 from fretsaw.providers.aws.launch.asks import Ask, Asks, Images
 from fretsaw.providers.aws.launch.batcher import DESCRIBE, FIND, FLEET, TERMINATE, Window
 from fretsaw.providers.aws.launch.dealing import TAG_PAUSES
 from fretsaw.providers.aws.launch.instances import Instance, Instances
 from fretsaw.providers.aws.launch.order import Order
 from fretsaw.providers.aws.launch.orders import SETTLE_S, Orders
-from fretsaw.providers.aws.launch.reservations import Reservations
+from fretsaw.providers.aws.launch.reservations import Heard, Reservations
 from fretsaw.providers.aws.launch.subnets import Subnets
 from fretsaw.providers.aws.launch.templates import KEEP_S, Templates
 from fretsaw.providers.aws.launch.unavailable import UNAVAILABLE_S, Unavailable
@@ -39,7 +40,6 @@ from fretsaw.providers.fleet.choose import Nothing, request
 from fretsaw.providers.fleet.class_hash import HASH, HASH_VERSION, VERSION, class_hash
 from fretsaw.providers.fleet.market import EFA, Market, Wants
 
-_GROUP = f"{AWS_DOMAIN}/placement-group-id"
 _PARTITION = f"{AWS_DOMAIN}/placement-group-partition"
 _MARKETS = 32
 SEEN_S = 150.0
@@ -74,18 +74,19 @@ class Launcher:
         cluster: Callable[[], Cluster],
         images: Images,
         *,
+        heard: Heard = dict,
         reserved_capacity: bool = True,
         windows: Windows | None = None,
         patience: Patience | None = None,
         now: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """name: the cluster's."""
+        """name: the cluster's. heard: how many instances capacity reservations have left."""
         windows = windows if windows is not None else Windows()
         patience = patience if patience is not None else Patience()
         self.instances = Instances(aws, name, describe=windows.describe, terminate=windows.terminate)
         self.unavailable = Unavailable(monotonic, patience.unavailable_s)
-        self.reservations = Reservations()
+        self.reservations = Reservations(now, heard)
         self.terminations_failed: Counter[tuple[str, str]] = Counter()
         """By (zone, zone id)."""
         self._name, self._now = name, now
@@ -155,12 +156,12 @@ class Launcher:
             partition=_partition(wants),
         )
         made = await self._orders.place(_order(claim, ask))
-        return self._created(claim, made, market)
+        return created(claim, made, market)
 
     async def known(self, claim: NodeClaim, catalog: Catalog | None) -> InstanceCreated | None:
         """The claim's instance if it has one, though nothing may be launched now."""
         made = await self._orders.known(_order(claim, None))
-        return None if made is None else self._created(claim, made, self._market(catalog) if catalog else None)
+        return None if made is None else created(claim, made, self._market(catalog) if catalog else None)
 
     async def terminate(self, provider_id: str) -> None:
         """See CloudProvider."""
@@ -250,32 +251,6 @@ class Launcher:
         reasons = sorted(set(self.unavailable.reasons().values()))
         return f"{asked.message} (lately refused: {', '.join(reasons)})" if reasons else asked.message
 
-    def _created(self, claim: NodeClaim, made: Instance, market: Market | None) -> InstanceCreated:
-        labels = {INSTANCE_TYPE: made.type, ZONE: made.zone, CAPACITY_TYPE: made.capacity_type}
-        capacity: Mapping[str, str] = {}
-        allocatable: Mapping[str, str] = {}
-        price = 0.0
-        t = market.index(made.type) if market is not None else None
-        if market is not None and t is not None:
-            wants = market.wants(claim)
-            capacity, allocatable = market.amounts(t, wants)
-            c = _cell(market, made)
-            if c is not None:
-                labels = market.labels(t, c, wants)
-                price = market.universe.cells[c].listed_usd.get(t, 0.0)
-        if made.placement_group:
-            labels[_GROUP] = made.placement_group
-        pool = claim.metadata.labels.get(NODEPOOL) or made.tags.get(NODEPOOL)
-        return InstanceCreated(
-            claim=claim.metadata.name,
-            provider_id=made.provider_id,
-            labels={**labels, NODEPOOL: pool} if pool else labels,
-            capacity=dict(capacity),
-            allocatable=dict(allocatable),
-            image_id=made.image_id,
-            price_usd_per_hour=price,
-        )
-
 
 def _order(claim: NodeClaim, ask: Ask | None) -> Order[Ask]:
     metadata = claim.metadata
@@ -302,13 +277,3 @@ def _partition(wants: Wants) -> int:
         return 0
     lowest = min(asked.values)
     return int(lowest) if lowest.isdigit() else 0
-
-
-def _cell(market: Market, made: Instance) -> int | None:
-    """The offering that an instance is of; one of a reservation that has ended is of none."""
-    for c, cell in enumerate(market.universe.cells):
-        if (cell.zone, cell.capacity_type) == (made.zone, made.capacity_type) and (
-            not cell.reserved or cell.reservation == made.reservation
-        ):
-            return c
-    return None

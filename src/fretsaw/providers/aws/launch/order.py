@@ -35,6 +35,8 @@ class Prepared(msgspec.Struct, frozen=True):
     configs: tuple[fleet.Config, ...]
     reservations: Mapping[tuple[str, str], str] = {}
     """The reservation that an instance of a (type, zone) is bought from."""
+    placement_group: str = ""
+    partition: int = 0
     handle: Any = None
     """What the preparer wants to see again."""
 

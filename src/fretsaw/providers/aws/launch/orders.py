@@ -266,6 +266,8 @@ class Orders(Generic[Ask]):
             subnet_id=made.subnet_id,
             capacity_type=buy.capacity_type,
             reservation=sent.prepared.reservations.get((made.type, made.zone), ""),
+            placement_group=sent.prepared.placement_group,
+            partition=sent.prepared.partition or None,
         )
 
 
