@@ -17,7 +17,7 @@ from fretsaw.cli.live_options import access_options, read_cluster, refuse_withou
 from fretsaw.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from fretsaw.api.manifest import Manifests
+    from fretsaw.api.manifest import Located, Manifests
     from fretsaw.lint.rule import Rule
     from fretsaw.lint.run import Report
 
@@ -181,16 +181,25 @@ def _show(manifests: Manifests, report: Report, rules: Iterable[Rule] | None, ou
     _tell(manifests, report)
 
 
+_NOT_OURS = ("not YAML before its template", "not a Kubernetes object", "the file is larger than", "a binary file")
+"""What a file may be without being anybody's mistake: a chart's template, values, data."""
+
+
+def _broken(manifests: Manifests) -> list[Located]:
+    """What is wrong with files as files."""
+    found = [one for d in manifests.documents if not d.kind for one in d.located() if one.by == "file"]
+    return [one for one in found if one.severity == "error"]
+
+
 def _tell(manifests: Manifests, report: Report) -> None:
     """What could not be looked at, and comments that allow nothing, on standard error."""
     from fretsaw.lint.given import is_sound
 
-    unread = [one for d in manifests.documents if not d.kind for one in d.located() if one.by == "file"]
-    for located in unread:
-        if located.severity == "error":
-            template = located.message.startswith("not YAML before its template")
-            errors.say("warning" if template else "error", str(located))
-    invalid = sum(1 for d in manifests.documents if d.kind and not is_sound(d))
+    for located in _broken(manifests):
+        if not located.message.startswith("not a Kubernetes object"):
+            errors.say("warning" if located.message.startswith(_NOT_OURS) else "error", str(located))
+    files = {id(document) for document in manifests.documents if any(one.by == "file" for one in document.problems)}
+    invalid = sum(1 for d in manifests.documents if not is_sound(d) and (d.kind or id(d) not in files))
     if invalid:
         what = "1 object is" if invalid == 1 else f"{invalid} objects are"
         errors.say("warning", f"{what} not valid, and only judged by version: `fretsaw validate` says why")
@@ -199,13 +208,7 @@ def _tell(manifests: Manifests, report: Report) -> None:
 
 
 def _exit_code(manifests: Manifests, report: Report, fail_on: str) -> int:
-    broken = any(
-        problem.by == "file" and problem.severity == "error" and not problem.message.startswith("not YAML before")
-        for document in manifests.documents
-        if not document.kind
-        for problem in document.problems
-    )
-    if broken:
+    if any(not one.message.startswith(_NOT_OURS) for one in _broken(manifests)):
         return errors.WRONG_INPUT
     return errors.FOUND if fail_on != "never" and report.at_least(fail_on) else errors.DONE
 

@@ -62,6 +62,7 @@ Examples:
                                            a week of cluster life, with the bill
   fretsaw compare a.yaml b.yaml            two scenarios on the same seeds: change, or chance
   fretsaw validate pools/                  find the mistakes before the cluster does
+  fretsaw lint manifests/                  find what will cost money or sleep
   fretsaw catalog show g5.xlarge           capacity and price of one instance type
 
 \b

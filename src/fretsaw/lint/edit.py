@@ -7,6 +7,7 @@ made. So an anchor, a template or a text in a form that is not understood here c
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -45,10 +46,11 @@ def _one(text: str, place: Place, edit: Edit) -> str | None:
     """The text after one edit; None where it cannot be made, or would do more than it shall."""
     begin = _offset(text, place.start_line)
     chunk = next((c for c in yamltext.chunks(text) if c.line == place.start_line), None)
-    if chunk is None or (chunk.text.lstrip()[:1] in ("{", "[") and not isinstance(edit, Substitute)):
+    if chunk is None or (_is_json(chunk.text) and not isinstance(edit, Substitute)):
         return None  # keys are not added to JSON
     body = text[begin : begin + len(chunk.text)]
-    trees, wanted = _trees(chunk.text), _trees(chunk.text)
+    trees = _trees(chunk.text)
+    wanted = None if trees is None else _unshared(trees)
     if trees is None or wanted is None or place.index >= len(trees):
         return None
     try:
@@ -60,6 +62,21 @@ def _one(text: str, place: Place, edit: Edit) -> str | None:
         return None
     changed = chunk.text[:3] + after[3:] if body.startswith("---") else after
     return text[:begin] + after + text[begin + len(chunk.text) :] if _trees(changed) == wanted else None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _unshared(tree: Any) -> Any:
+    """A copy in which nothing stands in two places: what an alias stands for is written out."""
+    if isinstance(tree, dict):
+        return {key: _unshared(value) for key, value in tree.items()}
+    return [_unshared(value) for value in tree] if isinstance(tree, list) else tree
 
 
 def _offset(text: str, line: int) -> int:

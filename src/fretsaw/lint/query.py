@@ -52,6 +52,11 @@ class Query(View):
         """The alert's, the record's or the panel's name."""
 
     @property
+    def heading(self) -> str:
+        """`alert NAME`, or what there is of it."""
+        return f"{self.sort} {self.called}".strip()
+
+    @property
     def is_template(self) -> bool:
         """Whether something else fills it in before Prometheus reads it."""
         return "{{" in self.text or "<<" in self.text

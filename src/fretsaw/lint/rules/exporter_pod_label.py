@@ -44,7 +44,7 @@ def exporter_pod_label(query: Query, given: Input) -> Iterator[Found]:
         if not honoured and one.name.startswith("DCGM_") and odd:
             yield Found(
                 query.path,
-                f"{query.sort} {query.called}: {odd[0]} of {one.name} is the exporter's, not of the pod with the GPU",
+                f"{query.heading}: {odd[0]} of {one.name} is the exporter's, not of the pod with the GPU",
                 fix=f"write exported_{odd[0]}, or honorLabels: true in the ServiceMonitor",
                 word=one.name,
             )

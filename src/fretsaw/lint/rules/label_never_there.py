@@ -56,7 +56,7 @@ def label_never_there(query: Query, given: Input) -> Iterator[Found]:
             near = get_close_matches(label, sorted(metric.labels), n=1)
             yield Found(
                 query.path,
-                f"{query.sort} {query.called}: {one.name} has no label {label}: {never}",
+                f"{query.heading}: {one.name} has no label {label}: {never}",
                 fix=f"did you mean {near[0]}?" if near else "ask a metric that has the label",
                 proof=has,
                 word=label,
@@ -66,7 +66,7 @@ def label_never_there(query: Query, given: Input) -> Iterator[Found]:
             if label == "reason" and sign == "=" and reasons and value not in reasons:
                 yield Found(
                     query.path,
-                    f'{query.sort} {query.called}: {one.name} never has reason="{value}": {never}',
+                    f'{query.heading}: {one.name} never has reason="{value}": {never}',
                     fix=f"its reasons: {', '.join(sorted(reasons))}",
                     word=value,
                 )

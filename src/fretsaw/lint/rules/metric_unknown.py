@@ -43,7 +43,7 @@ def metric_unknown(query: Query, given: Input) -> Iterator[Found]:
         near = get_close_matches(name, METRICS, n=1, cutoff=0.7)
         yield Found(
             query.path,
-            f"{query.sort} {query.called}: Karpenter exports no {name}: it is always empty",
+            f"{query.heading}: Karpenter exports no {name}: it is always empty",
             fix=f"did you mean {near[0]}?" if near else "look the name up in the metrics reference",
             word=name,
         )

@@ -55,7 +55,7 @@ def operands_never_match(query: Query, given: Input) -> Iterator[Found]:
         both = sorted(one.labels & other.labels)
         yield Found(
             query.path,
-            f"{query.sort} {query.called}: {left} and {right} differ in {listed(differ)}: they never match",
+            f"{query.heading}: {left} and {right} differ in {listed(differ)}: they never match",
             fix=f"sum both by ({', '.join(both)}) and write on ({', '.join(both)})" if both else "sum both sides",
             word=left,
         )

@@ -31,8 +31,8 @@ def query_refused(query: Query, given: Input) -> Iterator[Found]:
     if query.error:
         yield Found(
             query.path,
-            f"{query.sort} {query.called}: Prometheus refuses it: {query.error}",
+            f"{query.heading}: Prometheus refuses it: {query.error}",
             fix="correct it: until then none of the file's rules is loaded" if query.sort != "panel" else "correct it",
         )
     elif not query.text.strip() and query.sort in ("alert", "record"):
-        yield Found(query.path, f"{query.sort} {query.called}: there is no expression", fix="write one")
+        yield Found(query.path, f"{query.heading}: there is no expression", fix="write one")

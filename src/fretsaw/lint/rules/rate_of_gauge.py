@@ -38,7 +38,7 @@ def rate_of_gauge(query: Query, given: Input) -> Iterator[Found]:
         if one.function in _COUNTING and is_gauge:
             yield Found(
                 query.path,
-                f"{query.sort} {query.called}: {one.function}() of {one.name}, which is a gauge",
+                f"{query.heading}: {one.function}() of {one.name}, which is a gauge",
                 fix="use delta or changes, or compare the gauge itself",
                 word=one.name,
             )

@@ -39,7 +39,7 @@ def renamed_metric(query: Query, given: Input) -> Iterator[Found]:
             new = RENAMED[old] + name.removeprefix(old)
             yield Found(
                 query.path,
-                f"{query.sort} {query.called}: {name} is not exported any more: it is always empty",
+                f"{query.heading}: {name} is not exported any more: it is always empty",
                 fix=f"write {new}",
                 word=name,
                 edits=(Substitute(query.path, name, new),),
@@ -47,7 +47,7 @@ def renamed_metric(query: Query, given: Input) -> Iterator[Found]:
         elif (old := base(name, DROPPED)) is not None:
             yield Found(
                 query.path,
-                f"{query.sort} {query.called}: {name} is not exported any more, and nothing has taken its name",
+                f"{query.heading}: {name} is not exported any more, and nothing has taken its name",
                 fix=f"ask {DROPPED[old]}",
                 word=name,
             )

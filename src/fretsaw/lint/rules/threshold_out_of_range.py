@@ -61,7 +61,7 @@ def threshold_out_of_range(query: Query, given: Input) -> Iterator[Found]:
             span_text = f"{gauge.low:g} to {gauge.high:g}" if gauge.high is not None else f"{gauge.low:g} and more"
             yield Found(
                 query.path,
-                f"{query.sort} {query.called}: {name} {sign} {right.val:g} is {verdict} true: it is {span_text}",
+                f"{query.heading}: {name} {sign} {right.val:g} is {verdict} true: it is {span_text}",
                 fix="compare with a number in its range" + (", such as 0.9 for 90 %" if gauge.high == 1 else ""),
                 word=name,
                 severity="error" if verdict == "never" else "warning",
