@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -207,6 +208,14 @@ def test_one_service_can_have_its_own_address(moto: Moto, monkeypatch: pytest.Mo
             return len(await subnets(aws)), other.value.code
 
     assert asyncio.run(act()) == (12, "NoAnswer")
+
+
+def test_without_the_extra_the_user_learns_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ("aiobotocore", "botocore"):
+            monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UserError, match=r"aiobotocore.*pip install 'fretsaw\[aws\]'"):
+        connecting(region="us-east-1")
 
 
 # Region

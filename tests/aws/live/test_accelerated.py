@@ -40,7 +40,8 @@ def everything(url: str) -> tuple[dict[str, dict[str, Any]], Catalog]:
             asked = {"Filters": reading.NODES, "MaxResults": 100}
             entries = await aws.pages("ec2:DescribeInstanceTypes", "InstanceTypes", **asked)
             types, zones, offered = await reading.types(aws), await reading.zones(aws), await reading.offerings(aws)
-        supply = assemble("us-east-1", zones, types, offered, None, None, date(2026, 11, 24))
+        today = date(2026, 11, 24)
+        supply = assemble("us-east-1", zones, types, offered, None, None, today, today)
         raw = {one["InstanceType"]: one for one in entries if any(part in one for part in DEVICES)}
         return {name: raw[name] for name in sorted(raw)}, instance_types.catalog_of(supply)
 

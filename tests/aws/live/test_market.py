@@ -259,6 +259,23 @@ def test_what_is_known_stays_while_readings_fail_and_they_are_not_tried_all_the_
     asyncio.run(act())
 
 
+def test_prices_are_of_the_day_on_which_they_were_read() -> None:
+    aws, hand = market(), Hand(NOW)
+
+    async def act() -> list[str]:
+        live = Live(aws, hand, seconds=hand)
+        found = [(await live.catalog(NODE_CLASS)).as_of]
+        for usd in (0.5, 0.6):
+            aws.put("pricing:GetProducts", refusal())
+            aws.put("ec2:DescribeSpotPriceHistory", spot(usd))
+            hand.pass_by(48 * HOUR)
+            await settled(live)
+            found.append((await live.catalog(NODE_CLASS)).as_of)
+        return found
+
+    assert asyncio.run(act()) == ["2026-11-24"] * 3
+
+
 def test_an_empty_answer_does_not_replace_what_is_known() -> None:
     aws, hand = market(), Hand(NOW)
 
@@ -350,7 +367,16 @@ def assembled(region: str, on_demand: Any = None, spot: Any = None) -> Any:
     kind = snapshot.load_types()["g5.xlarge"]
     places = frozenset({f"{region}a", f"{region}b"})
     zones = {f"{region}a": "1", f"{region}b": "2"}
-    return assemble(region, zones, {"g5.xlarge": kind}, {"g5.xlarge": places}, on_demand, spot, date(2026, 11, 24))
+    return assemble(
+        region,
+        zones,
+        {"g5.xlarge": kind},
+        {"g5.xlarge": places},
+        on_demand,
+        spot,
+        date(2026, 11, 24),
+        date(2026, 11, 22),
+    )
 
 
 def test_a_region_that_is_not_shipped_gets_estimates_and_a_note() -> None:
@@ -370,6 +396,11 @@ def test_a_type_that_a_list_lacks_has_no_price_once_the_list_was_read() -> None:
 def test_spot_of_a_zone_without_a_price_is_not_sold_there() -> None:
     [sale] = assembled("us-east-1", on_demand={"g5.xlarge": 1.0}, spot={"g5.xlarge": {"us-east-1b": 0.3}}).sales
     assert sale.spot == {"us-east-1b": 0.3}
+
+
+def test_a_catalogs_day_is_that_of_its_price_list() -> None:
+    assert assembled("us-east-1", on_demand={"g5.xlarge": 1.0}, spot={}).as_of == "2026-11-22"
+    assert assembled("us-east-1", spot={}).as_of == "2026-07-20"
 
 
 @pytest.mark.parametrize(

@@ -156,16 +156,16 @@ async def _queue(aws: Asking, scope: Scope) -> list[Finding]:
     return [Finding("ok", "queue", f"{name} is there")]
 
 
-async def _described(aws: Asking, call: str, field: str, scope: Scope) -> list[Any] | Finding:
+async def _described(aws: Asking, call: str, field: str, what: str, scope: Scope) -> list[Any] | Finding:
     filters = [{"Name": f"tag:{DISCOVERY}", "Values": [scope.cluster]}]
     try:
         return await aws.pages(call, field, Filters=filters, MaxResults=500)
     except AwsError as error:
-        return Finding("warn", field.lower(), f"{error.code}: {error.message}", "see the permissions above")
+        return Finding("warn", what, f"{error.code}: {error.message}", "see the permissions above")
 
 
 async def _subnets(aws: Asking, scope: Scope) -> list[Finding]:
-    found = await _described(aws, "ec2:DescribeSubnets", "Subnets", scope)
+    found = await _described(aws, "ec2:DescribeSubnets", "Subnets", "subnets", scope)
     if isinstance(found, Finding):
         return [found]
     tag = f"{DISCOVERY}={scope.cluster}"
@@ -185,7 +185,7 @@ async def _subnets(aws: Asking, scope: Scope) -> list[Finding]:
 
 
 async def _groups(aws: Asking, scope: Scope) -> list[Finding]:
-    found = await _described(aws, "ec2:DescribeSecurityGroups", "SecurityGroups", scope)
+    found = await _described(aws, "ec2:DescribeSecurityGroups", "SecurityGroups", "security groups", scope)
     if isinstance(found, Finding):
         return [found]
     tag = f"{DISCOVERY}={scope.cluster}"

@@ -81,9 +81,9 @@ class Aws:
         endpoint: of all services, as AWS_ENDPOINT_URL. Raises UserError without region, for a profile that there is
         not, and where aiobotocore is not installed.
         """
+        session = _new_session(profile)
         from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 
-        session = _new_session(profile)
         try:
             return cls(session, await regions.find(session, region), endpoint=endpoint, limits=limits)
         except BotoCoreError as error:

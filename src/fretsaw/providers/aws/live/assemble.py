@@ -25,8 +25,9 @@ def assemble(
     on_demand: OnDemand | None,
     spot: Spot | None,
     today: date,
+    listed: date,
 ) -> Supply:
-    """What the region sells. on_demand, spot: None where no reading has succeeded yet."""
+    """What the region sells. on_demand, spot: None where no reading has succeeded yet. listed: the day of on_demand."""
     data = fallback(region)
     known = {row.name: row for row in data.rows}
     sales = tuple(
@@ -36,7 +37,7 @@ def assemble(
     live = on_demand is not None and spot is not None
     return Supply(
         region=region,
-        as_of=data.as_of if on_demand is None else today.isoformat(),
+        as_of=data.as_of if on_demand is None else listed.isoformat(),
         zones=dict(zones),
         types=dict(types),
         sales=sales,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -157,9 +157,14 @@ class Live:
                 self._on_demand.value,
                 self._spot.value,
                 self._today().date(),
+                self._day_of(self._on_demand),
             )
             self._supply = (self._versions, made)
         return self._supply[1]
+
+    def _day_of(self, part: Part[Any]) -> date:
+        """The day on which it was read last."""
+        return (self._today() - timedelta(seconds=self._seconds() - part.read_at)).date()
 
     def _today(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now() / 1000, UTC)

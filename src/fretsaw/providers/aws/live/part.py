@@ -19,6 +19,8 @@ class Part(Generic[T]):
         self.value: T | None = None
         self.failure: AwsError | None = None
         """Why the last reading failed; None where it did not."""
+        self.read_at = 0.0
+        """When the value was read, or found to be still the same."""
         self.version = 0
         """Counts the readings that found something new."""
         self._read = read
@@ -40,7 +42,7 @@ class Part(Generic[T]):
             self._failures += 1
             return
         self.failure, self._failures = None, 0
-        self._due = now + self._every_s
+        self._due, self.read_at = now + self._every_s, now
         if value != self.value:
             self.value = value
             self.version += 1

@@ -52,9 +52,17 @@ async def zones(aws: Asking) -> dict[str, str]:
 
 async def types(aws: Asking) -> dict[str, TypeRow]:
     """Every type of the region that can be a node, by name, sorted."""
-    entries = await aws.pages("ec2:DescribeInstanceTypes", "InstanceTypes", Filters=NODES, MaxResults=100)
-    rows = [row for entry in entries if usable(entry) and (row := _row(entry)) is not None]
-    return _some("ec2:DescribeInstanceTypes", {row.name: row for row in sorted(rows, key=lambda row: row.name)})
+    rows: dict[str, TypeRow] = {}
+    asked: dict[str, Any] = {"Filters": NODES, "MaxResults": 100}
+    while True:
+        # Page by page: of all descriptions together, 160,000 objects, Python would look through all again and again.
+        answer = await aws.ask("ec2:DescribeInstanceTypes", **asked)
+        found = (_row(entry) for entry in answer.get("InstanceTypes", ()) if usable(entry))
+        rows.update((row.name, row) for row in found if row is not None)
+        if not (token := answer.get("NextToken")):
+            break
+        asked["NextToken"] = token
+    return _some("ec2:DescribeInstanceTypes", dict(sorted(rows.items())))
 
 
 def _row(entry: dict[str, Any]) -> TypeRow | None:
