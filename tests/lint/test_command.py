@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from fretsaw.cli.lint_cmd import lint
 from fretsaw.cli.main import run
 from support.listing_server import ListingServer
 
@@ -143,3 +145,15 @@ def test_a_live_cluster_is_judged_and_files_are_applied_to_it(
         file.write_text(POOL.replace("nodes: '0'", "nodes: '1'"))
         assert run(["lint", str(file), *access]) == 0
     assert run(["lint", "--live", "--kubeconfig", server.kubeconfig]) == 3
+
+
+def test_the_hook_and_the_action_use_options_that_there_are() -> None:
+    root = Path(__file__).parents[2]
+    hooks = yaml.safe_load((root / ".pre-commit-hooks.yaml").read_text())
+    action = yaml.safe_load((root / "action.yml").read_text())
+    commands = [hook["entry"] for hook in hooks] + [step["run"] for step in action["runs"]["steps"][1:]]
+    known = {option for one in lint.params for option in one.opts}
+    used = {word for command in commands for word in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", command)}
+    assert used <= known
+    inputs = set(re.findall(r"inputs\.([a-z-]+)", str(action["runs"])))
+    assert inputs == set(action["inputs"])

@@ -6,7 +6,9 @@ disagrees with itself or with the software of today.
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,11 @@ def test_mending_mends_keeps_comments_and_brings_nothing_new(tmp_path: Path) -> 
     assert {(one.rule, one.object) for one in fixed.report.findings} <= known
     assert fixed.report.findings == lint(load([tmp_path])).findings
     assert load([tmp_path]).errors == ()
+
+
+def test_the_counts_in_the_guide_are_those_of_the_example(findings: tuple[Finding, ...]) -> None:
+    text = (EXAMPLES.parent / "docs" / "lint.md").read_text().partition("## What it finds")[2]
+    table = {row[0]: row[1] for row in re.findall(r"^\| ([A-Z]+) \| (\d+) \|", text, re.MULTILINE)[:8]}
+    counts = Counter(one.rule.rstrip("0123456789") for one in findings)
+    assert table == {family: str(count) for family, count in counts.items()}
+    assert f"{len(findings)} findings" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,12 @@ def _places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=int(os.environ.get("FRETSAW_FUZZ", "100")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+)
 @given(data=st.data())
 def test_a_platform_with_some_fields_made_odd(data: st.DataObject) -> None:
     trees = copy.deepcopy(list(bases().values()))
@@ -55,7 +61,7 @@ def test_a_platform_with_some_fields_made_odd(data: st.DataObject) -> None:
                 inner[step] if isinstance(inner, dict | list) and (isinstance(inner, dict) or step < len(inner)) else {}
             )
         if isinstance(inner, dict) or (isinstance(inner, list) and isinstance(last, int) and last < len(inner)):
-            inner[last] = data.draw(st.sampled_from(ODD))
+            inner[last] = copy.deepcopy(data.draw(st.sampled_from(ODD)))
     lint(parse(yaml.safe_dump_all(trees, allow_unicode=True), "odd.yaml"))
 
 

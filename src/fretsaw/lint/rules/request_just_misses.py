@@ -38,6 +38,7 @@ from fretsaw.lint.found import Found
 from fretsaw.lint.given import Input
 from fretsaw.lint.kinds import first_landing
 from fretsaw.lint.market import a_month, counted, dollars, listed
+from fretsaw.lint.models import model_of
 from fretsaw.lint.rule import rule
 from fretsaw.lint.work import Work
 
@@ -64,8 +65,10 @@ def request_just_misses(work: Work, given: Input) -> Iterator[Found]:
         return
     has = room.universe.allocatable[room.universe.number[better.type]]
     over = [r for r in (_CPU, _MEMORY) if work.requests.get(r, 0) > has.get(r, 0)]
-    if not over:
-        return
+    memory = int(room.label(better.type, "gpu-memory") or 0)
+    models = [model for container in work.spec.containers if (model := model_of(work, container)) is not None]
+    if not over or any(model.needed_mib > memory for model in models):
+        return  # GPU107 says it
     saved = now.usd - then_usd
     limits = {_CPU: f"{has[_CPU] / 1000:g} CPUs", _MEMORY: f"{has[_MEMORY] // 2**20} MiB"}
     then = f"{work.copies} × {better.type}" if work.copies > 1 else better.type
