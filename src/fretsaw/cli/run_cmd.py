@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from fretsaw.cli import errors
 from fretsaw.controllers.settings import TABLE, Run, found, truth
 
 if TYPE_CHECKING:
+    from fretsaw.controllers.clock import SteadyClock
     from fretsaw.controllers.telemetry import Log
     from fretsaw.ports import CloudProvider
 
@@ -25,6 +27,8 @@ EPILOG = """
 Examples:
   fretsaw run --provider fake --fake-cloud 127.0.0.1:8090     with `fretsaw fake-kubelet`, on a laptop
   fretsaw run --kubeconfig dev-cluster.kubeconfig --log-format text
+  fretsaw run --provider aws --cluster-name prod --interruption-queue prod
+                                                              with the credentials and the region of the environment
   fretsaw run --observe-only --record shadow.jsonl.gz         beside another autoscaler: decide, act on nothing
   fretsaw run --print-settings                                what would hold, and where it comes from
 
@@ -47,9 +51,9 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(epilog=EPILOG, short_help="Run the autoscaler in a cluster.")
-@click.option("--provider", type=click.Choice(["fake"]), default="fake", show_default=True, help="The cloud.")
+@click.option("--provider", type=click.Choice(["fake", "aws"]), default="fake", show_default=True, help="The cloud.")
 @click.option("--fake-cloud", default="127.0.0.1:8090", show_default=True, metavar="HOST:PORT", help="Its fake cloud.")
-@click.option("--region", default="us-east-1", show_default=True, help="Region of the shipped catalog.")
+@click.option("--region", default="", help="Of AWS; empty: as AWS_REGION says, or us-east-1 for the fake cloud.")
 @click.option("--kubeconfig", metavar="FILE", help="Access to the cluster; in a pod its service account is enough.")
 @click.option("--context", metavar="NAME", help="The kubeconfig's context.")
 @click.option(
@@ -78,14 +82,16 @@ def run(
     if print_settings:
         click.echo("\n".join(settings.lines()))
         return errors.DONE
+    from fretsaw.cli.clouds import cloud
+    from fretsaw.controllers.clock import SteadyClock
     from fretsaw.kube.access import load_access
-    from fretsaw.providers.fake.provider import FakeProvider
 
     access = load_access(kubeconfig, context)
     log = _log(settings)
-    cloud = FakeProvider(f"http://{fake_cloud}", region=region)
+    clock = SteadyClock()
+    made = partial(cloud, provider, settings, log, clock, region=region, fake_cloud=fake_cloud)
     log.info("operator", "starting", version=__version__, server=access.server, provider=provider)
-    return _runner()(_run(settings, access, cloud, log, observe_only, Path(record) if record else None))
+    return _runner()(_run(settings, access, made, clock, log, observe_only, Path(record) if record else None))
 
 
 def _runner() -> Callable[[Coroutine[Any, Any, int]], int]:
@@ -111,17 +117,23 @@ def _log(settings: Run) -> Log:
 
 
 async def _run(
-    settings: Run, access: Any, cloud: CloudProvider, log: Log, observe_only: bool, record: Path | None
+    settings: Run,
+    access: Any,
+    made: Callable[[], Awaitable[CloudProvider]],
+    clock: SteadyClock,
+    log: Log,
+    observe_only: bool,
+    record: Path | None,
 ) -> int:
     from fretsaw.controllers.hearing import Hearing
     from fretsaw.controllers.operation import Operator
     from fretsaw.controllers.timed import Timed
     from fretsaw.engine.state import ClusterState
 
-    state = ClusterState()
+    state, cloud = ClusterState(), await made()
     with Hearing(log, state, settings.options, record, __version__) as hearing:
         timed = Timed(cloud, hearing.telemetry.provider_call)
-        operator = Operator(settings, access, timed, hearing, state, observe_only=observe_only)
+        operator = Operator(settings, access, timed, hearing, state, observe_only=observe_only, clock=clock)
         loop = asyncio.get_running_loop()
         for number in ENDED:
             loop.add_signal_handler(number, operator.stop.set)

@@ -67,6 +67,20 @@ def whole(least: int, most: int = 2**31) -> Callable[[str], int]:
     return read
 
 
+def share(text: str) -> float:
+    """A number that is not negative, such as 0.075."""
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise ValueError("a number of at least 0, such as 0.075")
+    return float(text)
+
+
+def url(text: str) -> str:
+    """An absolute URL, or nothing."""
+    if text and not re.fullmatch(r"https?://[^/\s]\S*", text):
+        raise ValueError("a URL with a host, such as https://ABC.gr7.eu-west-1.eks.amazonaws.com")
+    return text
+
+
 def one_of(*words: str) -> Callable[[str], str]:
     """One of these words."""
 
@@ -123,6 +137,13 @@ TABLE: tuple[Setting, ...] = (
     Setting("disruption-poll", "10s", span, "Time between two looks for what could be taken away."),
     Setting("validation-delay", "15s", span, "How long a consolidation has to hold before it is carried out."),
     Setting("cluster-name", "", str, "The cluster's name, for tags and user data."),
+    Setting("cluster-endpoint", "", url, "Where nodes find the API server; empty: where EKS says."),
+    Setting("cluster-ca-bundle", "", str, "Its certificate authorities in base64, for nodes; empty: those of EKS."),
+    Setting("interruption-queue", "", str, "Name of the SQS queue with what happens to instances; empty: none."),
+    Setting("isolated-vpc", "false", truth, "IAM and the price list cannot be reached from here."),
+    Setting("vm-memory-overhead-percent", "0.075", share, "Part of memory that the hypervisor keeps, as 0.075."),
+    Setting("reserved-enis", "0", whole(0), "Network interfaces that are not for pods."),
+    Setting("disable-dry-run", "false", truth, "Do not try whether a node class could launch before it is ready."),
 )  # fmt: skip
 
 
