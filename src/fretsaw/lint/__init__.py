@@ -5,6 +5,7 @@
     rules/     one file for each rule
     input      all that was read, as views, and how the objects hang together
     views      what rules look at: Pool, NodeClass, Disruption, Work, Query, Thing
+    placing    which pool buys a node for a pod
     market     what a set of requirements can buy: the engine's answer, with prices
     allow      comments that allow a finding, with a reason
     edit       changes in the text of a file that leave comments, order and quotes alone

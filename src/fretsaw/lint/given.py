@@ -16,9 +16,9 @@ from fretsaw.api.nodepool import Disruption
 from fretsaw.api.pod import VolumeClaimSpec
 from fretsaw.api.problem import Problem
 from fretsaw.api.storage import PersistentVolumeClaim
-from fretsaw.engine.requirements import Conflict
 from fretsaw.lint.market import Offer
-from fretsaw.lint.pool import Pool, own_key
+from fretsaw.lint.placing import Landing, place
+from fretsaw.lint.pool import Pool
 from fretsaw.lint.query import Query, queries_of
 from fretsaw.lint.tree import a_map, at, maps, texts
 from fretsaw.lint.views import Disrupting, NodeClass, Thing, Values, View
@@ -26,13 +26,6 @@ from fretsaw.lint.work import Work, selected, works_of
 
 _OPERATOR_PARTS = {"driver", "toolkit", "devicePlugin", "dcgmExporter", "migManager", "gfd", "nfd", "mig", "cdi"}
 _V = TypeVar("_V", bound=View)
-
-
-class Landing(msgspec.Struct, frozen=True):
-    """A pool that takes a pod, and what it would buy for it."""
-
-    pool: Pool
-    offer: Offer
 
 
 class Input:
@@ -249,34 +242,6 @@ _OF: dict[Any, str] = {
     Values: "values",
     Disrupting: "disrupting",
 }
-
-
-def place(pool: Pool, work: Work, *, without_selectors: bool = False) -> Offer | str:
-    """What a pool would buy for a pod, or why it buys nothing. Volumes and company do not count.
-
-    without_selectors: as if the pod asked for no label that instance types do not have by themselves.
-    """
-    if pool.is_static:
-        return "it has a fixed number of nodes"
-    taint = pool.keeps_off(work.spec.tolerations)
-    if taint is not None:
-        return f"taint {taint.key} is not tolerated"
-    why: Conflict | str | None = None
-    for asked in work.alternatives:
-        if any(own_key(one.key) != one.key for one in asked):
-            return "it asks for labels of EKS Auto Mode"
-        wanted = asked
-        if without_selectors:
-            wanted = asked.without(*(one.key for one in asked if one.key not in pool.universe.well_known))
-        conflict = pool.requirements.conflict(wanted, pool.universe.well_known)
-        if conflict is not None:
-            why = conflict
-            continue
-        offer = Offer.of(pool.universe, pool.requirements.merged(wanted)).holding(work.requests)
-        if offer:
-            return offer
-        why = why or "no type that it may buy has room for the pod"
-    return str(why or "it asks for nothing that there is")
 
 
 def nearest(view: View, found: Iterable[_V]) -> _V | None:

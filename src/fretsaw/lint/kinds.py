@@ -6,7 +6,8 @@ import re
 
 from fretsaw.api.labels import CAPACITY_TYPE
 from fretsaw.lint.found import Append, Edit, Set
-from fretsaw.lint.given import Input, Landing
+from fretsaw.lint.given import Input
+from fretsaw.lint.placing import Landing
 from fretsaw.lint.tree import maps
 from fretsaw.lint.work import Work
 

@@ -41,11 +41,14 @@ def gpu_memory_guessed(pool: Pool, given: Input) -> Iterator[Found]:
             continue
         unknown = [value for value in one.values if value.isdigit() and int(value) not in there]
         if unknown:
-            near = {value: min(there, key=lambda known, value=value: abs(known - int(value))) for value in unknown}  # type: ignore[misc]
-            hints = ", ".join(f"{value} is perhaps {close}" for value, close in near.items())
+            hints = ", ".join(f"{value} is perhaps {_nearest(int(value), there)}" for value in unknown)
             yield Found(
                 f"{SPEC}.requirements[{number}].values",
                 f"no instance type has {listed(unknown)} MiB of GPU memory",
                 fix=f"write operator Gt with a number below what you need ({hints})",
                 proof=f"there are: {', '.join(str(value) for value in sorted(there))}",
             )
+
+
+def _nearest(number: int, there: set[int]) -> int:
+    return min(there, key=lambda known: (abs(known - number), known))

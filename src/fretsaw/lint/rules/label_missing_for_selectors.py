@@ -39,8 +39,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fretsaw.lint.found import Found
-from fretsaw.lint.given import Input, place
+from fretsaw.lint.given import Input
 from fretsaw.lint.market import listed
+from fretsaw.lint.placing import place
 from fretsaw.lint.pool import Pool
 from fretsaw.lint.rule import rule
 

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fretsaw.api.labels import INSTANCE_TYPE
 from fretsaw.engine.requirement import Requirement
 from fretsaw.lint.found import Found
 from fretsaw.lint.given import Input
@@ -59,11 +60,15 @@ def model_too_big(work: Work, given: Input) -> Iterator[Found]:
         path = work.container_path(number, model.argument)
         if given.pools:
             yield from _in_pools(work, given, model, path, message)
-        elif (
-            model.needed_mib > _SMALLEST_MIB and "gpu-memory" not in str(work.spec) and "gpu-name" not in str(work.spec)
-        ):
+        elif model.needed_mib > _SMALLEST_MIB and not _chooses(work):
             fix = f"let a pool or the pod require {_MEMORY} Gt [{model.needed_mib}]"
             yield Found(path, f"{message}, and nothing requires that much", fix=fix, severity="info")
+
+
+def _chooses(work: Work) -> bool:
+    """Whether the pods say themselves which GPU they want."""
+    keys = {one.key for alternative in work.alternatives for one in alternative}
+    return bool(keys & {_MEMORY, AWS_LABEL + "gpu-name", AWS_LABEL + "family", INSTANCE_TYPE})
 
 
 def _in_pools(work: Work, given: Input, model: Model, path: str, message: str) -> Iterator[Found]:

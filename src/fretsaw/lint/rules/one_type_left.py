@@ -1,6 +1,6 @@
 """Requirements that leave one instance type
 
-All requirements together leave a single type (or one type in several sizes of capacity), and without one of them
+All requirements together leave a single type, and without one of them
 there would be many.
 
 Why: With one type there is no second choice when it is out of capacity, and no cheaper one when it is dear. "Only
@@ -55,5 +55,4 @@ def one_type_left(pool: Pool, given: Input) -> Iterator[Found]:
         f"with {key} 1 type is left: {pool.offer.cheapest.type}",
         fix="allow more values, or leave it to the pods that need it",
         proof=f"without it {-without} types, the cheapest {pool.offer_without(key).cheapest}",
-        usd_per_hour=None,
     )

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fretsaw.api.nodepool import Budget
 from fretsaw.lint.found import Found
 from fretsaw.lint.given import Input
 from fretsaw.lint.market import listed
@@ -50,17 +51,21 @@ def reason_budget_without_effect(pool: Pool, given: Input) -> Iterator[Found]:
         if budget.nodes in ("0", "0%") or not without_effect(budgets, number):
             continue
         times = hours(budgets)
-        reasons = budget.reasons or REASONS
-        blocked = [sum(most == 0 for most in allowed_in(budgets, reason)) for reason in reasons]
-        span_text = f" in {max(blocked)} of {len(times)} hours" if len(times) > 1 else ""
         yield Found(
             f"spec.disruption.budgets[{number}]",
-            f"changes nothing: another budget is as strict at all times, and the strictest wins; "
-            f"{listed([str(reason) for reason in reasons])} is blocked{span_text}"
-            if max(blocked)
-            else "changes nothing: another budget is as strict at all times, and the strictest wins",
+            f"changes nothing: another budget is always as strict, and the strictest wins{_blocked(budgets, budget)}",
             fix="name the reasons of the stricter budget, so that it does not hold for others; or leave this one out",
             proof="with and without it the engine allows the same at every hour of five weeks"
             if len(times) > 1
             else "",
         )
+
+
+def _blocked(budgets: tuple[Budget, ...], budget: Budget) -> str:
+    """How long nothing may go for the reasons that the budget was written for."""
+    times, reasons = hours(budgets), budget.reasons or REASONS
+    closed = max(sum(most == 0 for most in allowed_in(budgets, reason)) for reason in reasons)
+    if not closed:
+        return ""
+    how_long = f" in {closed} of {len(times)} hours" if len(times) > 1 else ""
+    return f"; {listed([str(reason) for reason in reasons])} is blocked{how_long}"

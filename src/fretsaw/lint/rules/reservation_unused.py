@@ -41,7 +41,7 @@ from fretsaw.lint.rule import rule
 from fretsaw.lint.views import NodeClass
 
 
-@rule("COST111", "warning", on=NodeClass, fixes=False)
+@rule("COST111", "warning", on=NodeClass)
 def reservation_unused(node_class: NodeClass, given: Input) -> Iterator[Found]:
     """Classes with reservations whose pools all refuse them."""
     pools = given.pools_of(node_class)

@@ -31,8 +31,9 @@ from collections.abc import Iterable, Iterator
 from fretsaw.api.labels import CAPACITY_TYPE
 from fretsaw.engine.requirement import Requirement
 from fretsaw.lint.found import Found
-from fretsaw.lint.given import Input, Landing
+from fretsaw.lint.given import Input
 from fretsaw.lint.market import listed
+from fretsaw.lint.placing import Landing
 from fretsaw.lint.pool import Pool
 from fretsaw.lint.rule import rule
 
