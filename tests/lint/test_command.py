@@ -104,6 +104,10 @@ def test_files_that_are_no_manifests_are_one_warning_and_broken_ones_an_error(
     said = capsys.readouterr().err.splitlines()
     assert [line.partition(": ")[0] for line in said] == ["warning"]
     assert "not YAML before its template is filled in" in said[0]
+    (tmp_path / "another.yaml").write_text("kind: {{ .Values.kind }}\n{{- if .x }}\nspec: {}\n{{- end }}\n")
+    assert run(["lint", str(tmp_path)]) == 0
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("warning: 2 texts are templates to be filled in first, such as ")
     (tmp_path / "broken.yaml").write_text("a: [1,\n")
     assert run(["lint", str(tmp_path)]) == 2
     assert "broken.yaml:1: not YAML" in capsys.readouterr().err

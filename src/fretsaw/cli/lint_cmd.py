@@ -181,7 +181,8 @@ def _show(manifests: Manifests, report: Report, rules: Iterable[Rule] | None, ou
     _tell(manifests, report)
 
 
-_NOT_OURS = ("not YAML before its template", "not a Kubernetes object", "the file is larger than", "a binary file")
+_TEMPLATE = "not YAML before its template"
+_NOT_OURS = (_TEMPLATE, "not a Kubernetes object", "the file is larger than", "a binary file")
 """What a file may be without being anybody's mistake: a chart's template, values, data."""
 
 
@@ -195,9 +196,19 @@ def _tell(manifests: Manifests, report: Report) -> None:
     """What could not be looked at, and comments that allow nothing, on standard error."""
     from fretsaw.lint.given import is_sound
 
+    templates = []
     for located in _broken(manifests):
-        if not located.message.startswith("not a Kubernetes object"):
+        if located.message.startswith(_TEMPLATE):
+            templates.append(located)
+        elif not located.message.startswith("not a Kubernetes object"):
             errors.say("warning" if located.message.startswith(_NOT_OURS) else "error", str(located))
+    if len(templates) == 1:
+        errors.say("warning", str(templates[0]))
+    elif templates:
+        first = f"{templates[0].file}:{templates[0].line}: {templates[0].seen}"
+        errors.say(
+            "warning", f"{len(templates)} texts are templates to be filled in first, such as {first}: not judged"
+        )
     files = {id(document) for document in manifests.documents if any(one.by == "file" for one in document.problems)}
     invalid = sum(1 for d in manifests.documents if not is_sound(d) and (d.kind or id(d) not in files))
     if invalid:
