@@ -83,6 +83,7 @@ def test_fix_writes_the_file_and_diff_does_not(file: Path, capsys: pytest.Captur
         (["x.yaml", "--ignore", "zero-budgets"], "did you mean zero-budget?"),
         (["x.yaml", "--region", "us-east-11"], "did you mean us-east-1?"),
         (["--live", "--fix"], "leave out --live"),
+        (["-", "--diff"], "standard input is none"),
         (["x.yaml", "--context", "prod"], "add --live"),
         (["--explain", "GPU999"], "no such rule"),
     ],
@@ -107,7 +108,7 @@ def test_files_that_are_no_manifests_are_one_warning_and_broken_ones_an_error(
     (tmp_path / "another.yaml").write_text("kind: {{ .Values.kind }}\n{{- if .x }}\nspec: {}\n{{- end }}\n")
     assert run(["lint", str(tmp_path)]) == 0
     (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith("warning: 2 texts are templates to be filled in first, such as ")
+    assert said.startswith("warning: 2 texts are templates to be filled in, such as ")
     (tmp_path / "broken.yaml").write_text("a: [1,\n")
     assert run(["lint", str(tmp_path)]) == 2
     assert "broken.yaml:1: not YAML" in capsys.readouterr().err

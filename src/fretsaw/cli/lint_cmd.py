@@ -114,6 +114,8 @@ def _check_options(sources: Sequence[str], given: dict[str, Any]) -> None:
         raise click.UsageError("nothing to lint: name a file or folder, or --live (such as: fretsaw lint manifests/)")
     if given["live"] and (given["fix"] or given["diff"]):
         raise click.UsageError("--fix and --diff change files: leave out --live")
+    if "-" in sources and (given["fix"] or given["diff"]):
+        raise click.UsageError("--fix and --diff change files: standard input is none")
 
 
 def _check_region(region: str) -> None:
@@ -206,9 +208,7 @@ def _tell(manifests: Manifests, report: Report) -> None:
         errors.say("warning", str(templates[0]))
     elif templates:
         first = f"{templates[0].file}:{templates[0].line}: {templates[0].seen}"
-        errors.say(
-            "warning", f"{len(templates)} texts are templates to be filled in first, such as {first}: not judged"
-        )
+        errors.say("warning", f"{len(templates)} texts are templates to be filled in, such as {first}: not judged")
     files = {id(document) for document in manifests.documents if any(one.by == "file" for one in document.problems)}
     invalid = sum(1 for d in manifests.documents if not is_sound(d) and (d.kind or id(d) not in files))
     if invalid:

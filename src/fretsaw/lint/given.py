@@ -115,6 +115,11 @@ class Input:
         """The pool whose disruption it is; None for a fragment."""
         return next((pool for pool in self.pools if pool.document is disrupting.document), None)
 
+    @cached_property
+    def _asked(self) -> tuple[Pool, ...]:
+        """The pools, of several with one name the first: a cluster has only one."""
+        return tuple({pool.name: pool for pool in reversed(self.pools)}.values())[::-1]
+
     def landing(self, work: Work) -> tuple[Landing, ...]:
         """The pools that would buy a node for a pod, in the order in which they are asked."""
         return self._landing(work)[0]
@@ -127,7 +132,7 @@ class Input:
         known = self._landings.get(id(work))
         if known is None:
             found, refusals = [], {}
-            for pool in self.pools:
+            for pool in self._asked:
                 answer = place(pool, work)
                 if isinstance(answer, Offer):
                     found.append(Landing(pool, answer))

@@ -36,6 +36,7 @@ from fretsaw.lint.market import listed
 from fretsaw.lint.placing import Landing
 from fretsaw.lint.pool import Pool
 from fretsaw.lint.rule import rule
+from fretsaw.lint.work import Work
 
 
 @rule("SPOT104", "warning", on=Pool)
@@ -45,7 +46,11 @@ def spot_without_fallback(pool: Pool, given: Input) -> Iterator[Found]:
         return
     here = given.landing_in(pool)
     if here:
-        stuck = [work for work in here if not work.runs_to_an_end and not _has_fallback(given.landing(work))]
+        stuck = [
+            work
+            for work in here
+            if not work.runs_to_an_end and not _has_fallback(given.landing(work)) and not _wants_spot(work)
+        ]
         if not stuck:
             return
         who = f"for {listed([work.title for work in stuck])}"
@@ -61,6 +66,12 @@ def spot_without_fallback(pool: Pool, given: Input) -> Iterator[Found]:
         proof=f"On-Demand {on_demand} would be there; here {pool.offer} on Spot" if on_demand else "",
         severity=None if len(given.pools) > 1 or here else "info",
     )
+
+
+def _wants_spot(work: Work) -> bool:
+    """Whether the pods themselves ask for Spot, and so would not go anywhere else."""
+    asked = [one for alternative in work.alternatives if (one := alternative.get(CAPACITY_TYPE)) is not None]
+    return bool(asked) and not any(one.has("on-demand") for one in asked)
 
 
 def _has_fallback(landings: Iterable[Landing]) -> bool:
