@@ -259,6 +259,26 @@ def test_a_launch_template_that_was_taken_away_is_made_again(moto: Moto) -> None
     assert moto.count("ec2:CreateFleet") == 3
 
 
+def test_a_launch_template_that_cannot_be_deleted_hinders_nothing_and_is_tried_again(moto: Moto) -> None:
+    seconds = 0.0
+    the_class = node_class(moto)
+
+    async def work(made: Launcher) -> int:
+        nonlocal seconds
+        created = await made.launch(named("c-0"), the_class, BOTH)
+        moto.deny("ec2:DeleteLaunchTemplate")
+        seconds = 61.0
+        for _ in range(2):
+            assert [one.provider_id for one in await made.machines()] == [created.provider_id]
+        assert moto.count("ec2:DeleteLaunchTemplate") == 1
+        moto.allow()
+        seconds = 122.0
+        await made.machines()
+        return len(moto.backend("ec2").launch_templates)
+
+    assert run(moto, work, monotonic=lambda: seconds) == 0
+
+
 # What cannot be launched
 
 

@@ -31,6 +31,8 @@ class Templates:
         self._until: dict[str, float] = {}
         """Name → when it is deleted unless somebody needs it before."""
         self._lock = asyncio.Lock()
+        self.failure: AwsError | None = None
+        """Why one could not be deleted, the last time that happened."""
         self._taken_over = False
 
     async def ensure(self, wanted: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str]) -> None:
@@ -50,12 +52,18 @@ class Templates:
             self._until.pop(name, None)
 
     async def sweep(self) -> None:
-        """Delete those that nobody has needed for a while. Raises AwsError; what is left is tried again."""
+        """Delete those that nobody has needed for a while. Raises nothing: what fails is tried again in a while, and
+        nothing hangs on it."""
         async with self._lock:
             now = self._now()
             for name in sorted(name for name, until in self._until.items() if until <= now):
-                await self._delete(name)
-                del self._until[name]
+                try:
+                    await self._delete(name)
+                except AwsError as error:
+                    self.failure = error
+                    self._until[name] = now + self._keep_s
+                else:
+                    del self._until[name]
 
     async def _take_over(self) -> bool:
         """Whether all that there are have just been read."""
