@@ -269,6 +269,18 @@ def test_an_instance_of_a_placement_group_says_so_and_does_not_drift(moto: Moto)
     asked(moto, work)
 
 
+def test_not_being_allowed_to_look_is_a_failed_launch(moto: Moto) -> None:
+    async def work(made: AwsProvider) -> None:
+        found = await ready(made, applied(moto))
+        moto.deny("ec2:DescribeInstances")
+        for claim, the_class in ((named("c-0"), found), (named("c-1", gpu="64"), found), (named("c-2"), None)):
+            with pytest.raises(LaunchFailed) as raised:
+                await made.launch(claim, the_class)
+            assert raised.value.reason == "Unauthorized"
+
+    asked(moto, work)
+
+
 # terminate, instances
 
 

@@ -82,7 +82,7 @@ class Orders(Generic[Ask]):
         try:
             return await self._there(order)
         except AwsError as error:
-            raise refusals.of_question(error) from error
+            raise refusals.of_call(error) from error
 
     async def close(self) -> None:
         """Wait for orders that are under way, for a while: what is launched now and not dealt costs money."""
