@@ -38,6 +38,8 @@ from fretsaw.ports import CloudProvider
 
 NOMINATION_SINCE = (1, 35)
 """The first version of Kubernetes in which another component may set `status.nominatedNodeName` (KEP-5278)."""
+EVENTS = Limits(qps=50, burst=200, connections=4)
+"""Of Kubernetes Events, which have a way of their own: they must not take the turns of what is done."""
 STUCK_S = 300.0
 """A leader that has not ended a turn for so long is not healthy."""
 
@@ -113,6 +115,8 @@ class Operator:
             client = await stack.enter_async_context(Client.connect(self._access, self._limits(), agent=_agent()))
             client.http.observers.append(self._hearing.requested)
             client.http.may_write = self._acting
+            telling = await stack.enter_async_context(Client.connect(self._access, EVENTS, agent=_agent()))
+            telling.http.observers.append(self._hearing.requested)
             client.http.dated.append(self._clock.heard)
             options = await self._fitting(client)
             self.manager = manager = Manager(
@@ -131,7 +135,8 @@ class Operator:
             cloud = self._cloud(client, manager)
             client.on_unreadable(partial(self._unreadable, cloud))
             tasks = [
-                asyncio.create_task(work, name=name) for name, work in self._work(client, manager, cloud, election)
+                asyncio.create_task(work, name=name)
+                for name, work in self._work(client, telling, manager, cloud, election)
             ]
             stop = asyncio.create_task(self.stop.wait())
             try:
@@ -210,11 +215,13 @@ class Operator:
         """Whether we may act: lead, and are not asked to stop."""
         return self._leading() and not self.stop.is_set()
 
-    def _work(self, client: Client, manager: Manager, cloud: Cloud, election: Election | None) -> list[tuple[str, Any]]:
+    def _work(
+        self, client: Client, telling: Client, manager: Manager, cloud: Cloud, election: Election | None
+    ) -> list[tuple[str, Any]]:
         return [
             ("watch", manager.watch()),
             ("cloud", cloud.run(manager.listed)),
-            ("events", self._hearing.announce(client)),
+            ("events", self._hearing.announce(telling)),
             ("lead", self._lead(client, manager, cloud, election)),
         ]
 
